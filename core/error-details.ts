@@ -1,0 +1,50 @@
+import { Compressor_Value } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { Any } from '../proto/gen/google/protobuf/any.ts';
+import { PreconditionFailure, RetryInfo } from '../proto/gen/google/rpc/error_details.ts';
+import type { Digest } from './digest.ts';
+import { formatReadName } from './resource-name.ts';
+import type { MessageCodec } from './rpc-service.ts';
+
+const TYPE_URL_PREFIX = 'type.googleapis.com/';
+
+/** Type name of the detail that {@link missingBlobs} makes. */
+export const PRECONDITION_FAILURE_TYPE = 'google.rpc.PreconditionFailure';
+/** Type name of the detail that {@link retryInfo} makes. */
+export const RETRY_INFO_TYPE = 'google.rpc.RetryInfo';
+
+/** A message in an Any; `typeName` is its full protobuf name. */
+export function packAny<T>(codec: MessageCodec<T>, typeName: string, message: T): Any {
+  return { typeUrl: TYPE_URL_PREFIX + typeName, value: asBuffer(codec.encode(message).finish()) };
+}
+
+/** The message in an Any, or undefined when it holds another type. Throws what the codec throws on bad bytes. */
+export function unpackAny<T>(codec: MessageCodec<T>, typeName: string, any: Any): T | undefined {
+  const named = any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1);
+  return named === typeName ? codec.decode(any.value) : undefined;
+}
+
+/**
+ * The detail by which REAPI says which blobs an action lacks; a client uploads them and tries again. Goes with
+ * FAILED_PRECONDITION. About 100 bytes a blob: in an RPC's status it must fit the trailers, in an ExecuteResponse
+ * it has room.
+ */
+export function missingBlobs(digests: readonly Digest[]): Any {
+  const violations = digests.map((digest) => ({
+    type: 'MISSING',
+    subject: formatReadName({ instanceName: '', digest, compressor: Compressor_Value.IDENTITY }),
+    description: '',
+  }));
+  return packAny(PreconditionFailure, PRECONDITION_FAILURE_TYPE, { violations });
+}
+
+/** The detail that tells a client how long to wait before it tries again. */
+export function retryInfo(delayMs: number): Any {
+  const wholeMs = Math.ceil(delayMs);
+  const seconds = Math.floor(wholeMs / 1000);
+  const nanos = (wholeMs % 1000) * 1e6;
+  return packAny(RetryInfo, RETRY_INFO_TYPE, { retryDelay: { seconds, nanos } });
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

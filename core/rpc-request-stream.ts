@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { IngotError } from './error.ts';
+import type { ByteLoan } from './rpc-byte-budget.ts';
+import type { RawMessage } from './rpc-deframer.ts';
+import { FRAME_HEADER_BYTES } from './rpc-frame.ts';
+import type { RequestSink } from './rpc-request-reader.ts';
+
+/** What a {@link RequestStream} is made of. */
+export interface RequestStreamOptions<T> {
+  readonly stream: ServerHttp2Stream;
+  readonly loan: ByteLoan;
+  readonly readAheadBytes: number;
+  readonly decode: (message: RawMessage) => T | Promise<T>;
+  /** Told of requests that are no gRPC messages, which ends the call. */
+  readonly onMalformed: (error: IngotError) => void;
+}
+
+/**
+ * The requests of a streaming call, for its handler. It is done when the client said so; when the call ends in any
+ * other way, `next` throws the reason, and messages not yet read are dropped. Reading too slowly pauses the client.
+ */
+export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, RequestSink {
+  readonly #options: RequestStreamOptions<T>;
+  readonly #queue: RawMessage[] = [];
+  #queuedBytes = 0;
+  #ended = false;
+  #stopped = false;
+  #error: IngotError | undefined;
+  #waiter: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: RequestStreamOptions<T>) {
+    this.#options = options;
+  }
+
+  message(message: RawMessage): void {
+    if (this.#stopped) {
+      this.#options.loan.give(wireBytes(message));
+      return;
+    }
+    this.#queue.push(message);
+    this.#queuedBytes += wireBytes(message);
+    if (this.#queuedBytes >= this.#options.readAheadBytes) this.#options.stream.pause();
+    this.#wake();
+  }
+
+  end(): void {
+    // A client on node:http2 that cancels sends an END_STREAM just before its reset. One turn of the event loop lets
+    // the reset come in, so that the handler hears of a cancelled request and not of a whole one.
+    setImmediate(() => {
+      this.#ended = true;
+      this.#wake();
+    });
+  }
+
+  fail(error: IngotError): void {
+    this.#options.onMalformed(error);
+  }
+
+  /** Makes `next` throw from now on; the first reason counts. */
+  abort(reason: IngotError): void {
+    this.#error ??= reason;
+    this.#clear();
+    this.#wake();
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    for (;;) {
+      if (this.#error !== undefined) throw this.#error;
+      const message = this.#queue.shift();
+      if (message !== undefined) {
+        this.#taken(message);
+        return { done: false, value: await this.#options.decode(message) };
+      }
+      if (this.#ended || this.#stopped) return { done: true, value: undefined };
+      assert(this.#waiter === undefined, 'next() was called before the one before it was done');
+      this.#waiter = Promise.withResolvers();
+      await this.#waiter.promise;
+    }
+  }
+
+  /** The handler has read enough; the client is held back until the call is answered. */
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#stopped = true;
+    this.#clear();
+    if (!this.#ended) this.#options.stream.pause();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #taken(message: RawMessage): void {
+    this.#queuedBytes -= wireBytes(message);
+    this.#options.loan.give(wireBytes(message));
+    const { stream, readAheadBytes } = this.#options;
+    if (this.#queuedBytes < readAheadBytes && stream.isPaused() && !stream.destroyed) stream.resume();
+  }
+
+  #clear(): void {
+    this.#options.loan.give(this.#queuedBytes);
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
+  }
+
+  #wake(): void {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.resolve();
+  }
+}
+
+function wireBytes(message: RawMessage): number {
+  return FRAME_HEADER_BYTES + message.bytes.length;
+}

@@ -1,0 +1,23 @@
+/**
+ * Brings what the tests need onto this machine: Debian packages (when root) and a CUDA toolchain. Does nothing, in
+ * well under a second, when all is there. Where something cannot be had it says so, and fails only in CI.
+ */
+import { installPackages } from '../../cli/doctor/install-packages.ts';
+import { withSystemFolders } from '../../cli/toolchain/find-program.ts';
+import { runProgram } from '../../cli/toolchain/run-program.ts';
+import { debianPackages } from './debian-packages.ts';
+import { installToolchain } from './install-toolchain.ts';
+
+const options = {
+  runProgram,
+  environment: { ...process.env, PATH: withSystemFolders(process.env.PATH) },
+  uid: process.getuid?.(),
+  say: (text: string) => console.error(`test setup: ${text}`),
+};
+const havePackages = await installPackages({
+  ...options,
+  packages: debianPackages,
+  without: 'without them the tests that need them are skipped',
+});
+const haveToolchain = await installToolchain(options);
+if (process.env.CI === 'true' && !(havePackages && haveToolchain)) process.exitCode = 1;
