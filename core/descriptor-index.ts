@@ -31,7 +31,7 @@ export class DescriptorIndex {
 
   /** By the path that imports name it with. */
   fileByName(name: string): DescFile | undefined {
-    return this.#registry.getFile(name.replace(/\.proto$/, ''));
+    return this.#registry.getFile(name);
   }
 
   /** By the full name of a service, method, message, enum or extension that it declares. */

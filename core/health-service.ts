@@ -59,8 +59,12 @@ export class HealthService implements ServiceImplementation<typeof HealthDefinit
     try {
       while (!signal.aborted) {
         const status = this.#status(service) ?? ServingStatus.SERVICE_UNKNOWN;
-        if (status !== sent) yield { status };
-        sent = status;
+        if (status !== sent) {
+          sent = status;
+          yield { status };
+          // It may have changed while this was being sent.
+          continue;
+        }
         if (this.#draining)
           throw unavailable(`Watch the health of "${service}": the server is shutting down`);
         await changed.promise;

@@ -1,4 +1,5 @@
 import { Channel, credentials, Metadata } from '@grpc/grpc-js';
+import { throwIfAborted } from './abort.ts';
 import { cancelled } from './error.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { ClientCall } from './rpc-client-call.ts';
@@ -47,6 +48,7 @@ export class RpcChannel implements AsyncDisposable {
   readonly #defaultTimeoutMs: number;
   readonly #random: () => number;
   readonly #calls = new Set<ClientCall>();
+  readonly #closed = new AbortController();
 
   constructor({ address, logger, retry, defaultTimeoutMs, random }: RpcChannelOptions) {
     this.address = address;
@@ -81,7 +83,9 @@ export class RpcChannel implements AsyncDisposable {
 
   /** Cancels the calls that run and closes the connection. */
   async close(): Promise<void> {
-    for (const call of this.#calls) call.cancel(cancelled(`The channel to ${this.address} was closed`));
+    const reason = cancelled(`The channel to ${this.address} was closed`);
+    this.#closed.abort(reason);
+    for (const call of this.#calls) call.cancel(reason);
     this.#channel.close();
   }
 
@@ -98,6 +102,7 @@ export class RpcChannel implements AsyncDisposable {
       defaultTimeoutMs: this.#defaultTimeoutMs,
       random: this.#random,
       logger: this.#logger,
+      closed: this.#closed.signal,
     });
     if (!definition.requestStream) {
       return definition.responseStream
@@ -110,6 +115,7 @@ export class RpcChannel implements AsyncDisposable {
   }
 
   #startCall(path: string, options: CallOptions, timeoutMs: number | undefined): ClientCall {
+    throwIfAborted(this.#closed.signal);
     const call = new ClientCall({
       channel: this.#channel,
       address: this.address,

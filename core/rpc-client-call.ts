@@ -31,17 +31,13 @@ export class ClientCall {
   #waiter: PromiseWithResolvers<void> | undefined;
   #sending: PromiseWithResolvers<void> | undefined;
 
-  /** Starts the call. UNAVAILABLE when the channel is closed, or the signal's reason when that is aborted. */
+  /** Starts the call. Throws the signal's reason when that is aborted already. */
   constructor(options: ClientCallOptions) {
     const { channel, path, metadata, timeoutMs, signal } = options;
     this.#options = options;
     if (signal?.aborted) throw abortReason(signal);
     const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
-    try {
-      this.#call = channel.createCall(path, deadline, undefined, null, undefined);
-    } catch (cause) {
-      throw unavailable(`${this.#what}: the channel is closed`, { cause });
-    }
+    this.#call = channel.createCall(path, deadline, undefined, null, undefined);
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#call.start(metadata, {
       onReceiveMetadata: () => undefined,

@@ -2,7 +2,9 @@
 export interface RpcServerLimits {
   /** Largest request message, before and after decompression. 4 MiB is what every gRPC client sends by default. */
   readonly messageBytesMax: number;
-  /** Received bytes of messages which no handler has taken yet, over all calls. Beyond it calls are refused. */
+  /** Calls at once on all connections; more are refused. */
+  readonly callsMax: number;
+  /** Bytes of messages which no handler has taken yet, received or in the windows of paused streams. Calls beyond it fail. */
   readonly bufferedBytesMax: number;
   /** Bytes of one request stream read ahead of its handler before the stream is paused. */
   readonly readAheadBytes: number;
@@ -14,7 +16,11 @@ export interface RpcServerLimits {
   readonly headerBytesMax: number;
   /** What a client may send on one stream before the server has read any: bandwidth × round trip of one upload. */
   readonly streamWindowBytes: number;
-  /** The same for a whole connection. */
+  /** A connection with more calls than this has the window below for each, so that many calls do not mean much memory. */
+  readonly crowdedStreams: number;
+  /** See `crowdedStreams`. */
+  readonly crowdedStreamWindowBytes: number;
+  /** What a client may send on a whole connection before the server has read any. */
   readonly sessionWindowBytes: number;
   /** A connection that has been silent this long is pinged. */
   readonly keepaliveIdleMs: number;
@@ -32,12 +38,15 @@ const MIB = 1024 * KIB;
 /** The limits a server has when it is given none. A dead client is noticed in 10 s + 10 s + one look-round. */
 export const defaultRpcServerLimits: RpcServerLimits = {
   messageBytesMax: 4 * MIB,
-  bufferedBytesMax: 256 * MIB,
-  readAheadBytes: 256 * KIB,
+  callsMax: 50_000,
+  bufferedBytesMax: 512 * MIB,
+  readAheadBytes: 128 * KIB,
   streamsPerSessionMax: 2000,
   sessionsMax: 2000,
   headerBytesMax: 32 * KIB,
   streamWindowBytes: 1 * MIB,
+  crowdedStreams: 64,
+  crowdedStreamWindowBytes: 128 * KIB,
   sessionWindowBytes: 16 * MIB,
   keepaliveIdleMs: 10_000,
   keepaliveTimeoutMs: 10_000,

@@ -1,4 +1,4 @@
-import { delay } from './abort.ts';
+import { abortReason, delay, linkedAbort } from './abort.ts';
 import { cancelled, internal, toIngotError, unimplemented } from './error.ts';
 import type { Logger } from './logger.ts';
 import type { ClientCall } from './rpc-client-call.ts';
@@ -17,6 +17,8 @@ export interface MethodCallerOptions {
   readonly defaultTimeoutMs: number;
   readonly random: () => number;
   readonly logger: Logger;
+  /** Aborts when the channel is closed. */
+  readonly closed: AbortSignal;
 }
 
 /** Calls one method of a server in the shape that its definition asks for. */
@@ -41,7 +43,7 @@ export class MethodCaller {
         const delayMs = options.retry === false ? undefined : retryDelayMs(retry, attempt, { error, random });
         if (delayMs === undefined || performance.now() + delayMs >= endMs) throw error;
         logger.debug({ method: path, attempt, delayMs, error }, 'a call is sent again');
-        await delay(delayMs, options);
+        await this.#backOff(delayMs, options.signal);
       }
     }
   }
@@ -67,6 +69,18 @@ export class MethodCaller {
     const call = this.#start(options);
     void this.#sendAll(call, requests);
     yield* this.#receiveAll(call);
+  }
+
+  async #backOff(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { closed } = this.#options;
+    using waiting = linkedAbort(signal);
+    const stop = (): void => waiting.abort(abortReason(closed));
+    closed.addEventListener('abort', stop, { once: true });
+    try {
+      await delay(delayMs, waiting);
+    } finally {
+      closed.removeEventListener('abort', stop);
+    }
   }
 
   #start(options: CallOptions): ClientCall {

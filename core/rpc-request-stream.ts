@@ -11,6 +11,8 @@ export interface RequestStreamOptions<T> {
   readonly stream: ServerHttp2Stream;
   readonly loan: ByteLoan;
   readonly readAheadBytes: number;
+  /** What the client may still send once the stream is paused. */
+  readonly windowBytes: () => number;
   readonly decode: (message: RawMessage) => T | Promise<T>;
   /** Told of requests that are no gRPC messages, which ends the call. */
   readonly onMalformed: (error: IngotError) => void;
@@ -24,6 +26,7 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   readonly #options: RequestStreamOptions<T>;
   readonly #queue: RawMessage[] = [];
   #queuedBytes = 0;
+  #pausedBytes = 0;
   #ended = false;
   #stopped = false;
   #error: IngotError | undefined;
@@ -40,8 +43,8 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
     }
     this.#queue.push(message);
     this.#queuedBytes += wireBytes(message);
-    if (this.#queuedBytes >= this.#options.readAheadBytes) this.#options.stream.pause();
     this.#wake();
+    if (this.#queuedBytes >= this.#options.readAheadBytes) this.#pause();
   }
 
   end(): void {
@@ -83,7 +86,11 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   async return(): Promise<IteratorResult<T, undefined>> {
     this.#stopped = true;
     this.#clear();
-    if (!this.#ended) this.#options.stream.pause();
+    try {
+      if (!this.#ended) this.#pause();
+    } catch {
+      // Safe: there is no memory to hold the client back, so what it still sends is dropped as it comes.
+    }
     return { done: true, value: undefined };
   }
 
@@ -94,8 +101,25 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   #taken(message: RawMessage): void {
     this.#queuedBytes -= wireBytes(message);
     this.#options.loan.give(wireBytes(message));
-    const { stream, readAheadBytes } = this.#options;
-    if (this.#queuedBytes < readAheadBytes && stream.isPaused() && !stream.destroyed) stream.resume();
+    if (this.#queuedBytes < this.#options.readAheadBytes) this.#resume();
+  }
+
+  /** Holds the client back. What it may still send is borrowed first; RESOURCE_EXHAUSTED when there is too little. */
+  #pause(): void {
+    const { stream, loan, windowBytes } = this.#options;
+    if (this.#pausedBytes > 0) return;
+    const bytes = windowBytes();
+    loan.take(bytes);
+    this.#pausedBytes = bytes;
+    stream.pause();
+  }
+
+  #resume(): void {
+    const { stream, loan } = this.#options;
+    if (this.#pausedBytes === 0) return;
+    loan.give(this.#pausedBytes);
+    this.#pausedBytes = 0;
+    if (!stream.destroyed) stream.resume();
   }
 
   #clear(): void {

@@ -1,10 +1,10 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { Code } from '../proto/gen/google/rpc/code.ts';
 import {
   cancelled,
   deadlineExceeded,
   type IngotError,
   invalidArgument,
-  isIngotError,
   toIngotError,
   unimplemented,
 } from './error.ts';
@@ -13,24 +13,29 @@ import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
 import { decodeStrictly } from './rpc-decode.ts';
 import type { RawMessage } from './rpc-deframer.ts';
-import { frameMessage } from './rpc-frame.ts';
+import type { MessageFramer } from './rpc-frame.ts';
 import { type Inflate, refuseCompressed, selectInflate } from './rpc-inflate.ts';
 import type { RpcServerLimits } from './rpc-limits.ts';
 import { RequestReader, type RequestSink } from './rpc-request-reader.ts';
 import { RequestStream } from './rpc-request-stream.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
 import type { RpcMethod } from './rpc-router.ts';
+import type { KeptSession } from './rpc-session-keeper.ts';
 import { parseTimeoutMs } from './rpc-timeout.ts';
 import { startTimer } from './timer.ts';
+
+/** Codes of errors that someone here must look into; their causes are logged, since no client sees them. */
+const OUR_FAULT: ReadonlySet<Code> = new Set([Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS]);
 
 /** What a {@link ServerCall} is made of. */
 export interface ServerCallOptions {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
   readonly method: RpcMethod;
-  readonly peer: string;
+  readonly connection: KeptSession;
   readonly limits: RpcServerLimits;
   readonly budget: ByteBudget;
+  readonly framer: MessageFramer;
   readonly logger: Logger;
   /** Called once, when the call is answered and its handler has come to an end. */
   readonly onOver: (call: ServerCall) => void;
@@ -55,14 +60,14 @@ export class ServerCall implements RequestSink {
 
   /** Throws INVALID_ARGUMENT when the headers are no gRPC call's; nothing has begun then. */
   constructor(options: ServerCallOptions) {
-    const { stream, headers, limits, method, peer } = options;
+    const { stream, headers, limits, method, connection } = options;
     this.#options = options;
     const encoding = headers['grpc-encoding']?.toString();
     if (encoding !== undefined) this.#inflateBytes = selectInflate(encoding, limits.messageBytesMax);
     const timeout = headers['grpc-timeout'];
     const timeoutMs = typeof timeout === 'string' ? parseTimeoutMs(timeout) : undefined;
     const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
-    this.#context = new ServerCallContext({ headers, deadlineMs, peer });
+    this.#context = new ServerCallContext({ headers, deadlineMs, peer: connection.peer });
     this.#loan = new ByteLoan(options.budget);
     this.#writer = new ResponseWriter(stream);
     if (method.definition.requestStream) this.#requests = this.#requestStream();
@@ -86,6 +91,11 @@ export class ServerCall implements RequestSink {
   /** Lets a handler with a request stream begin; a unary one begins with its request. */
   start(): void {
     if (this.#requests !== undefined) void this.#run(this.#requests);
+  }
+
+  /** The connection it came on. */
+  get connection(): KeptSession {
+    return this.#options.connection;
   }
 
   /** Ends the call with this error, whatever its handler does. */
@@ -116,6 +126,7 @@ export class ServerCall implements RequestSink {
       stream: this.#options.stream,
       loan: this.#loan,
       readAheadBytes: this.#options.limits.readAheadBytes,
+      windowBytes: () => this.#options.connection.streamWindowBytes,
       decode: (message) => (message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes)),
       onMalformed: (error) => this.abort(error),
     });
@@ -146,16 +157,16 @@ export class ServerCall implements RequestSink {
 
   #respond(response: unknown): void {
     if (this.#ended) return;
-    const frame = frameMessage(this.#options.method.definition.responseType, response);
+    const frame = this.#options.framer.frame(this.#options.method.definition.responseType, response);
     this.#enterEnded(undefined);
     this.#writer.endWith(frame, { resetWhenDone: !this.#reader.ended });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
-    const { responseType } = this.#options.method.definition;
+    const { method, framer } = this.#options;
     for await (const response of responses) {
       if (this.#ended) return;
-      await this.#writer.write(frameMessage(responseType, response));
+      await this.#writer.write(framer.frame(method.definition.responseType, response));
       if (this.#ended) return;
     }
     if (this.#ended) return;
@@ -164,11 +175,12 @@ export class ServerCall implements RequestSink {
   }
 
   #onHandlerError(error: unknown): void {
-    if (!isIngotError(error)) {
-      const { peer, logger } = this.#options;
-      logger.error({ method: this.#path, peer, error }, 'a handler failed');
+    const reason = toIngotError(error);
+    if (OUR_FAULT.has(reason.code)) {
+      const { connection, logger } = this.#options;
+      logger.error({ method: this.#path, peer: connection.peer, error }, 'a handler failed');
     }
-    this.abort(toIngotError(error));
+    this.abort(reason);
   }
 
   async #inflate(bytes: Uint8Array): Promise<unknown> {
@@ -209,7 +221,8 @@ export class ServerCall implements RequestSink {
 
 function howClientLeft({ session, rstCode }: ServerHttp2Stream): string {
   // Node reports a lost connection as a reset with CANCEL.
-  if (session === undefined || session.destroyed || session.socket.destroyed) return 'the connection to the client is lost';
+  if (session === undefined || session.destroyed || session.socket.destroyed)
+    return 'the connection to the client is lost';
   if (rstCode === constants.NGHTTP2_CANCEL) return 'the client cancelled it';
   return `the client reset it with HTTP/2 code ${rstCode}`;
 }

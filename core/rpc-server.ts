@@ -1,11 +1,12 @@
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { HealthDefinition } from '../proto/gen/grpc/health/v1/health.ts';
-import { failedPrecondition, toIngotError, unavailable } from './error.ts';
+import { failedPrecondition, resourceExhausted, toIngotError, unavailable } from './error.ts';
 import { retryInfo } from './error-details.ts';
 import { HealthService, WHOLE_SERVER } from './health-service.ts';
 import type { Logger } from './logger.ts';
 import { ByteBudget } from './rpc-byte-budget.ts';
+import { MessageFramer } from './rpc-frame.ts';
 import { defaultRpcServerLimits, type RpcServerLimits } from './rpc-limits.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
 import { RpcRouter } from './rpc-router.ts';
@@ -30,7 +31,7 @@ export interface RpcAddress {
 }
 
 const RETRY_DELAY_MS = 1000; // What clients of a server that shuts down are told to wait before they try again.
-const GOODBYE_MS = 500; // For the last statuses to reach clients once the grace is over.
+const GOODBYE_MS = 250; // For the last statuses to reach clients once the grace is over.
 
 /**
  * A gRPC server whose handlers are async functions and generators. States: being built (`addService`), listening,
@@ -42,6 +43,7 @@ export class RpcServer implements AsyncDisposable {
   readonly #limits: RpcServerLimits;
   readonly #router = new RpcRouter();
   readonly #budget: ByteBudget;
+  readonly #framer = new MessageFramer();
   readonly #transport: Http2Server;
   readonly #sessions: SessionKeeper;
   readonly #calls = new Set<ServerCall>();
@@ -52,8 +54,7 @@ export class RpcServer implements AsyncDisposable {
     this.#logger = logger;
     this.#limits = { ...defaultRpcServerLimits, ...limits };
     this.#budget = new ByteBudget(this.#limits.bufferedBytesMax);
-    const { keepaliveIdleMs, keepaliveTimeoutMs, sessionWindowBytes: windowBytes } = this.#limits;
-    this.#sessions = new SessionKeeper({ keepaliveIdleMs, keepaliveTimeoutMs, windowBytes, logger });
+    this.#sessions = new SessionKeeper({ limits: this.#limits, logger });
     this.#transport = createTransport(this.#limits);
     this.#transport.on('session', (session) => this.#sessions.add(session));
     this.#transport.on('stream', (stream, headers) => this.#onStream(stream, headers));
@@ -119,12 +120,14 @@ export class RpcServer implements AsyncDisposable {
   }
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    // The client may have reset it by now, and there is no one to answer.
+    if (stream.closed || stream.destroyed) return;
     // A stream that breaks is told by `close`; without a listener the event would end the process.
     stream.on('error', () => undefined);
     const refusal = refuseHttp(headers);
     if (refusal !== undefined) {
       stream.respond({ ':status': refusal }, { endStream: true });
-      stream.resume();
+      stream.close(constants.NGHTTP2_NO_ERROR);
       return;
     }
     try {
@@ -139,22 +142,32 @@ export class RpcServer implements AsyncDisposable {
     const path = headers[':path'] ?? '';
     const method = this.#router.find(path);
     if (method === undefined) throw this.#router.explainMissing(path);
+    if (this.#calls.size >= this.#limits.callsMax) {
+      throw resourceExhausted(`Call ${path}: ${this.#calls.size} calls run here, the limit is reached`, {
+        details: [retryInfo(RETRY_DELAY_MS)],
+      });
+    }
+    const connection = this.#sessions.find(stream.session);
+    if (connection === undefined) return;
     const call = new ServerCall({
       stream,
       headers,
       method,
-      peer: this.#sessions.peerOf(stream.session),
+      connection,
       limits: this.#limits,
       budget: this.#budget,
+      framer: this.#framer,
       logger: this.#logger,
       onOver: this.#onCallOver,
     });
     this.#calls.add(call);
+    this.#sessions.callStarted(connection);
     call.start();
   }
 
   #onCallOver = (call: ServerCall): void => {
-    this.#calls.delete(call);
+    if (!this.#calls.delete(call)) return;
+    this.#sessions.callEnded(call.connection);
     if (this.#calls.size === 0) this.#callsOver?.resolve();
   };
 }

@@ -1,9 +1,10 @@
-import type { BinaryReader } from '@bufbuild/protobuf/wire';
+import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { RequestMetadata } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 
 /** Encodes and decodes one message type; what ts-proto generates fits. */
 export interface MessageCodec<T> {
-  encode(message: T): { finish(): Uint8Array };
+  /** Writes to the end of `writer` when there is one, and returns it. */
+  encode(message: T, writer?: BinaryWriter): { finish(): Uint8Array };
   /** The same bytes in pieces, for messages with a payload that need not be copied. The first piece is small. */
   encodeParts?(message: T): readonly Uint8Array[];
   decode(input: BinaryReader | Uint8Array): T;

@@ -1,19 +1,27 @@
 import type { Http2Session, ServerHttp2Session } from 'node:http2';
 import type { Logger } from './logger.ts';
+import type { RpcServerLimits } from './rpc-limits.ts';
 
 /** What the server knows of one connection. */
-interface KeptSession {
+export interface KeptSession {
+  readonly session: ServerHttp2Session;
+  /** The client's address, for logs. */
   readonly peer: string;
+  /** What a client may send on a stream that is not read. */
+  readonly streamWindowBytes: number;
+}
+
+interface Entry extends KeptSession {
+  streamWindowBytes: number;
+  calls: number;
   bytesRead: number;
   heardMs: number;
   pingedMs: number | undefined;
 }
 
 /** What a {@link SessionKeeper} is made of. */
-export interface SessionKeeperOptions {
-  readonly keepaliveIdleMs: number;
-  readonly keepaliveTimeoutMs: number;
-  readonly windowBytes: number;
+export interface SessionKeeperDependencies {
+  readonly limits: RpcServerLimits;
   readonly logger: Logger;
 }
 
@@ -22,44 +30,62 @@ const LOOKS_PER_IDLE_TIME = 4; // How finely the idle time is seen; one timer lo
 /**
  * The open connections of a server. One that has been silent is pinged, and is destroyed with all its calls when it
  * does not answer, so a client that lost power is noticed within idle + timeout + one look. A slow but living reader
- * answers pings and is left alone.
+ * answers pings and is left alone. One with many calls gets small windows for them.
  */
 export class SessionKeeper {
-  readonly #options: SessionKeeperOptions;
-  readonly #sessions = new Map<Http2Session, KeptSession>();
+  readonly #limits: RpcServerLimits;
+  readonly #logger: Logger;
+  readonly #sessions = new Map<Http2Session, Entry>();
   readonly #timer: NodeJS.Timeout;
   #emptied: PromiseWithResolvers<void> | undefined;
 
-  constructor(options: SessionKeeperOptions) {
-    this.#options = options;
-    const lookMs = Math.max(
-      1,
-      Math.min(options.keepaliveIdleMs, options.keepaliveTimeoutMs) / LOOKS_PER_IDLE_TIME,
-    );
+  constructor({ limits, logger }: SessionKeeperDependencies) {
+    this.#limits = limits;
+    this.#logger = logger;
+    const lookMs = Math.min(limits.keepaliveIdleMs, limits.keepaliveTimeoutMs) / LOOKS_PER_IDLE_TIME;
     this.#timer = setInterval(() => this.#look(), lookMs);
     this.#timer.unref();
   }
 
-  get size(): number {
-    return this.#sessions.size;
-  }
-
   add(session: ServerHttp2Session): void {
     const { remoteAddress = 'unknown', remotePort = 0 } = session.socket;
-    const peer = remoteAddress.includes(':')
-      ? `[${remoteAddress}]:${remotePort}`
-      : `${remoteAddress}:${remotePort}`;
-    this.#sessions.set(session, { peer, bytesRead: 0, heardMs: performance.now(), pingedMs: undefined });
-    session.setLocalWindowSize(this.#options.windowBytes);
+    const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
+    this.#sessions.set(session, {
+      session,
+      peer: `${host}:${remotePort}`,
+      streamWindowBytes: this.#limits.streamWindowBytes,
+      calls: 0,
+      bytesRead: 0,
+      heardMs: performance.now(),
+      pingedMs: undefined,
+    });
+    session.setLocalWindowSize(this.#limits.sessionWindowBytes);
     session.on('close', () => {
       this.#sessions.delete(session);
       if (this.#sessions.size === 0) this.#emptied?.resolve();
     });
   }
 
-  /** The client's address. */
-  peerOf(session: Http2Session | undefined): string {
-    return (session && this.#sessions.get(session)?.peer) ?? 'unknown';
+  /** Undefined when the connection is gone already. */
+  find(session: Http2Session | undefined): KeptSession | undefined {
+    return session && this.#sessions.get(session);
+  }
+
+  callStarted(kept: KeptSession): void {
+    const entry = this.#sessions.get(kept.session);
+    if (entry === undefined) return;
+    entry.calls++;
+    const { crowdedStreams, crowdedStreamWindowBytes } = this.#limits;
+    if (entry.calls > crowdedStreams) setStreamWindow(entry, crowdedStreamWindowBytes);
+  }
+
+  callEnded(kept: KeptSession): void {
+    const entry = this.#sessions.get(kept.session);
+    if (entry === undefined) return;
+    entry.calls--;
+    const { crowdedStreams, streamWindowBytes } = this.#limits;
+    // Well below the number that made them small, so that they do not change to and fro.
+    if (entry.calls < crowdedStreams / 2) setStreamWindow(entry, streamWindowBytes);
   }
 
   /** Tells every client to open no more calls here (GOAWAY), and closes the connections whose calls are over. */
@@ -82,25 +108,34 @@ export class SessionKeeper {
 
   #look(): void {
     const nowMs = performance.now();
-    for (const [session, kept] of this.#sessions) this.#lookAt(session, kept, nowMs);
+    for (const entry of this.#sessions.values()) this.#lookAt(entry, nowMs);
   }
 
-  #lookAt(session: Http2Session, kept: KeptSession, nowMs: number): void {
+  #lookAt(entry: Entry, nowMs: number): void {
+    const { session, peer } = entry;
     if (session.destroyed) return;
     const { bytesRead } = session.socket;
-    if (bytesRead !== kept.bytesRead) {
-      kept.bytesRead = bytesRead;
-      kept.heardMs = nowMs;
-      kept.pingedMs = undefined;
-    } else if (kept.pingedMs === undefined) {
-      if (nowMs - kept.heardMs < this.#options.keepaliveIdleMs) return;
-      kept.pingedMs = nowMs;
+    if (bytesRead !== entry.bytesRead) {
+      entry.bytesRead = bytesRead;
+      entry.heardMs = nowMs;
+      entry.pingedMs = undefined;
+    } else if (entry.pingedMs === undefined) {
+      if (nowMs - entry.heardMs < this.#limits.keepaliveIdleMs) return;
+      entry.pingedMs = nowMs;
       // The answer is seen as bytes read; the callback has nothing to add.
       session.ping(() => undefined);
-    } else if (nowMs - kept.pingedMs >= this.#options.keepaliveTimeoutMs) {
-      const silentMs = Math.round(nowMs - kept.heardMs);
-      this.#options.logger.warn({ peer: kept.peer, silentMs }, 'dropped a connection that does not answer');
+    } else if (nowMs - entry.pingedMs >= this.#limits.keepaliveTimeoutMs) {
+      const silentMs = Math.round(nowMs - entry.heardMs);
+      this.#logger.warn({ peer, silentMs }, 'dropped a connection that does not answer');
       session.destroy();
     }
   }
+}
+
+function setStreamWindow(entry: Entry, bytes: number): void {
+  const { session } = entry;
+  // One change at a time: a client that acknowledges none must not fill the list of those that wait.
+  if (entry.streamWindowBytes === bytes || session.destroyed || session.pendingSettingsAck) return;
+  entry.streamWindowBytes = bytes;
+  session.settings({ initialWindowSize: bytes });
 }

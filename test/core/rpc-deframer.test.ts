@@ -7,7 +7,11 @@ const LIMIT = 300_000;
 
 /** The bytes cut at these places, whatever order they come in. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
-  const at = [0, ...places.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
+  const at = [
+    0,
+    ...places.map((place) => place % (bytes.length + 1)).toSorted((a, b) => a - b),
+    bytes.length,
+  ];
   return at.slice(1).map((end, index) => bytes.subarray(at[index], end));
 }
 
@@ -20,10 +24,14 @@ describe('Deframer', () => {
   it('gives the messages back however the stream was cut', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ bytes: fc.uint8Array({ maxLength: 60 }), compressed: fc.boolean() }), { maxLength: 6 }),
+        fc.array(fc.record({ bytes: fc.uint8Array({ maxLength: 60 }), compressed: fc.boolean() }), {
+          maxLength: 6,
+        }),
         fc.array(fc.nat(), { maxLength: 12 }),
         (sent, places) => {
-          const wire = Buffer.concat(sent.map(({ bytes, compressed }) => wireMessage(bytes, compressed ? 1 : 0)));
+          const wire = Buffer.concat(
+            sent.map(({ bytes, compressed }) => wireMessage(bytes, compressed ? 1 : 0)),
+          );
           const { messages, deframer } = read(cut(wire, places));
           expect(messages.map(({ compressed, bytes }) => ({ compressed, bytes: [...bytes] }))).toEqual(
             sent.map(({ compressed, bytes }) => ({ compressed, bytes: [...bytes] })),

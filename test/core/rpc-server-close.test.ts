@@ -1,11 +1,15 @@
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../core/logger.ts';
 import { RpcChannel } from '../../core/rpc-channel.ts';
 import { RpcServer } from '../../core/rpc-server.ts';
-import { HealthCheckResponse_ServingStatus as ServingStatus, HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { StringValue } from '../../proto/gen/google/protobuf/wrappers.ts';
+import {
+  HealthDefinition,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '../../proto/gen/grpc/health/v1/health.ts';
 import { RawFrames } from '../setup/raw-frames.ts';
 import { RawClient, wireMessage } from '../setup/raw-grpc.ts';
 import { EchoDefinition, startEcho } from '../setup/rpc.ts';
@@ -30,7 +34,9 @@ describe('RpcServer, closing', () => {
     await begun.promise;
     const closing = echo.server.close({ graceMs: 5000 });
     await using late = new RpcChannel({ address: echo.address });
-    await expect(late.client(EchoDefinition).unary({ value: 'late' }, { retry: false })).rejects.toMatchObject({
+    await expect(
+      late.client(EchoDefinition).unary({ value: 'late' }, { retry: false }),
+    ).rejects.toMatchObject({
       code: 14,
       message: `Call ${UNARY} at ${echo.address}: connect ECONNREFUSED ${echo.address}`,
     });
@@ -144,6 +150,33 @@ describe('RpcServer, connections', () => {
     ]);
   });
 
+  it('drops one whose process is stopped', async () => {
+    const begun = Promise.withResolvers<void>();
+    const over = Promise.withResolvers<unknown>();
+    await using echo = await startEcho(
+      {
+        async upload(requests) {
+          try {
+            for await (const _ of requests) begun.resolve();
+          } catch (error) {
+            over.resolve(error);
+          }
+          return { value: '' };
+        },
+      },
+      keepalive,
+    );
+    const child = fork(`${import.meta.dirname}/../setup/endless-upload.ts`, [echo.address]);
+    await begun.promise;
+    child.kill('SIGSTOP');
+    expect(await over.promise).toMatchObject({
+      code: 1,
+      message: `Call ${UPLOAD}: the connection to the client is lost`,
+    });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+
   it('drops one that never speaks HTTP/2', async () => {
     await using echo = await startEcho({}, keepalive);
     const socket = connect({ host: '127.0.0.1', port: echo.port }).resume();
@@ -162,11 +195,11 @@ describe('RpcServer, connections', () => {
     await using echo = await startEcho(
       {
         async unary(request) {
-          await new Promise((resolve) => setTimeout(resolve, 400));
+          await new Promise((resolve) => setTimeout(resolve, 600));
           return request;
         },
       },
-      keepalive,
+      { keepaliveIdleMs: 40, keepaliveTimeoutMs: 300 },
     );
     expect(await echo.channel.client(EchoDefinition).unary({ value: 'slow' })).toEqual({ value: 'slow' });
     expect(echo.log).toEqual([]);

@@ -1,6 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { failedPrecondition } from '../../core/error.ts';
+import { dataLoss, failedPrecondition, internal } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
 import type { CallContext } from '../../core/rpc-service.ts';
 import { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
@@ -28,7 +28,12 @@ async function ask(
 describe('RpcServer, answering', () => {
   it('sends headers, one framed message and OK in the trailers', async () => {
     const answer = await ask(UNARY, wireMessage(hello));
-    expect(answer).toMatchObject({ httpStatus: 200, grpcStatus: '0', trailersOnly: false, message: undefined });
+    expect(answer).toMatchObject({
+      httpStatus: 200,
+      grpcStatus: '0',
+      trailersOnly: false,
+      message: undefined,
+    });
     expect(answer.headers['content-type']).toBe('application/grpc');
     expect(answer.body).toEqual(wireMessage(hello));
   });
@@ -49,7 +54,12 @@ describe('RpcServer, answering', () => {
         },
       },
     });
-    expect(answer).toMatchObject({ httpStatus: 200, grpcStatus: '9', message: 'größer: 100%', trailersOnly: true });
+    expect(answer).toMatchObject({
+      httpStatus: 200,
+      grpcStatus: '9',
+      message: 'größer: 100%',
+      trailersOnly: true,
+    });
     expect(answer.details).toMatchObject({ code: 9, message: 'größer: 100%', details: [retryInfo(2500)] });
     expect(answer.log).toEqual([]);
   });
@@ -81,6 +91,24 @@ describe('RpcServer, answering', () => {
     ]);
   });
 
+  it('logs the causes of errors that are our fault, and not of others', async () => {
+    for (const [fail, logged] of [
+      [internal, [{ error: { message: 'broken', cause: { message: 'the disk' } } }]],
+      [dataLoss, [{ error: { message: 'broken', cause: { message: 'the disk' } } }]],
+      [failedPrecondition, []],
+    ] as const) {
+      const answer = await ask(UNARY, wireMessage(hello), {
+        handlers: {
+          unary: async () => {
+            throw fail('broken', { cause: new Error('the disk') });
+          },
+        },
+      });
+      expect(answer.message).toBe('broken');
+      expect(answer.log).toMatchObject(logged);
+    }
+  });
+
   it('hides a response that cannot be encoded from the client, and logs it', async () => {
     const unary = (async () => undefined) as unknown as EchoHandlers['unary'];
     const answer = await ask(UNARY, wireMessage(hello), { handlers: { unary } });
@@ -91,11 +119,18 @@ describe('RpcServer, answering', () => {
 
 describe('RpcServer, refusing', () => {
   it.each([
-    ['/ingot.test.Echo/Nothing', 'Call /ingot.test.Echo/Nothing: service ingot.test.Echo has no such method here'],
+    [
+      '/ingot.test.Echo/Nothing',
+      'Call /ingot.test.Echo/Nothing: service ingot.test.Echo has no such method here',
+    ],
     ['/some.Service/Unary', 'Call /some.Service/Unary: this server has no such service'],
     ['/', 'Call /: this server has no such service'],
   ])('answers %s with UNIMPLEMENTED', async (path, message) => {
-    expect(await ask(path, wireMessage(hello))).toMatchObject({ grpcStatus: '12', message, trailersOnly: true });
+    expect(await ask(path, wireMessage(hello))).toMatchObject({
+      grpcStatus: '12',
+      message,
+      trailersOnly: true,
+    });
   });
 
   it.each(['application/json', 'application/grpc-web', 'application/grpc+json', 'text/application/grpc'])(
@@ -154,7 +189,12 @@ describe('RpcServer, refusing', () => {
       '3',
       `Call ${UNARY}: the 5 bytes of a request are not of its message type`,
     ],
-    ['unknown flags', wireMessage(hello, 3), '13', 'Read a gRPC message: its flags are 3, expected 0 or 1 (compressed)'],
+    [
+      'unknown flags',
+      wireMessage(hello, 3),
+      '13',
+      'Read a gRPC message: its flags are 3, expected 0 or 1 (compressed)',
+    ],
     [
       'a message over the limit',
       wireMessage(Buffer.alloc(100_001)),
@@ -202,6 +242,28 @@ describe('RpcServer, refusing', () => {
       });
     holding.stream.close(8);
     await expect.poll(async () => await client.call(UNARY, half)).toMatchObject({ grpcStatus: '0' });
+  });
+
+  it('refuses calls over its limit, and says when to try again', async () => {
+    const release = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const unary: EchoHandlers['unary'] = async (request) => {
+      begun.resolve();
+      await release.promise;
+      return request;
+    };
+    await using echo = await startEcho({ unary }, { callsMax: 1 });
+    using client = new RawClient(echo.port);
+    const first = client.call(UNARY, wireMessage(hello));
+    await begun.promise;
+    expect(await client.call(UNARY, wireMessage(hello))).toMatchObject({
+      grpcStatus: '8',
+      message: `Call ${UNARY}: 1 calls run here, the limit is reached`,
+      details: { details: [retryInfo(1000)] },
+    });
+    release.resolve();
+    expect(await first).toMatchObject({ grpcStatus: '0' });
+    expect(await client.call(UNARY, wireMessage(hello))).toMatchObject({ grpcStatus: '0' });
   });
 
   it('cannot be given two services of one name', async () => {

@@ -16,7 +16,10 @@ function parse(trailers: ReturnType<typeof statusTrailers>): IngotError {
 }
 
 function trailerBytes(trailers: ReturnType<typeof statusTrailers>): number {
-  return Object.entries(trailers).reduce((sum, [name, value]) => sum + name.length + String(value).length + 32, 0);
+  return Object.entries(trailers).reduce(
+    (sum, [name, value]) => sum + name.length + String(value).length + 32,
+    0,
+  );
 }
 
 const violations = (count: number) =>
@@ -45,12 +48,20 @@ describe('statusTrailers', () => {
 
   it('brings any message and its details back', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 16 }), (message, code) => {
-        const error = new IngotError(code as Code, message, { details: [retryInfo(1500)] });
-        const parsed = parse(statusTrailers(error));
-        expect(parsed).toMatchObject({ code, message: message.toWellFormed() });
-        expect(parsed.details).toEqual([retryInfo(1500)]);
-      }),
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('a', '%', '~', '\n', 'ü', '\u{1f600}', '\ud800'),
+          minLength: 1,
+          maxLength: 40,
+        }),
+        fc.integer({ min: 1, max: 16 }),
+        (message, code) => {
+          const error = new IngotError(code as Code, message, { details: [retryInfo(1500)] });
+          const parsed = parse(statusTrailers(error));
+          expect(parsed).toMatchObject({ code, message: message.toWellFormed() });
+          expect(parsed.details).toEqual([retryInfo(1500)]);
+        },
+      ),
     );
   });
 
@@ -67,7 +78,9 @@ describe('statusTrailers', () => {
 
   it('sends the first violations of a PreconditionFailure that is too long, and stays below 8 KiB', () => {
     const trailers = statusTrailers(
-      new IngotError(Code.FAILED_PRECONDITION, 'x'.repeat(4000), { details: [violations(1000), retryInfo(1)] }),
+      new IngotError(Code.FAILED_PRECONDITION, 'x'.repeat(4000), {
+        details: [violations(1000), retryInfo(1)],
+      }),
     );
     expect(trailerBytes(trailers)).toBeLessThan(8192);
     const [detail] = parse(trailers).details;
@@ -77,7 +90,10 @@ describe('statusTrailers', () => {
   });
 
   it('leaves out a PreconditionFailure that is too long and damaged', () => {
-    const damaged = { typeUrl: 'type.googleapis.com/google.rpc.PreconditionFailure', value: Buffer.alloc(10_000, 0xff) };
+    const damaged = {
+      typeUrl: 'type.googleapis.com/google.rpc.PreconditionFailure',
+      value: Buffer.alloc(10_000, 0xff),
+    };
     const error = new IngotError(Code.FAILED_PRECONDITION, 'no', { details: [damaged] });
     expect(parse(statusTrailers(error)).details).toEqual([]);
   });
@@ -99,6 +115,10 @@ describe('errorFromStatus', () => {
   });
 
   it('keeps code and message when the details are damaged', () => {
-    expect(errorFromStatus(5, 'gone', Buffer.from([0xff]))).toMatchObject({ code: 5, message: 'gone', details: [] });
+    expect(errorFromStatus(5, 'gone', Buffer.from([0xff]))).toMatchObject({
+      code: 5,
+      message: 'gone',
+      details: [],
+    });
   });
 });

@@ -16,7 +16,12 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
 
 /** One header in HPACK, neither indexed nor compressed. */
 function literal(name: string, value: string): Buffer {
-  return Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
+  return Buffer.concat([
+    Buffer.from([0, name.length]),
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value),
+  ]);
 }
 
 /**

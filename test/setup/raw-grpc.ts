@@ -1,4 +1,9 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+} from 'node:http2';
 import { Status } from '../../proto/gen/google/rpc/status.ts';
 
 /** A gRPC message as bytes on the wire. */
@@ -53,7 +58,8 @@ export class RawCall {
         httpStatus: headers[':status'] as number | undefined,
         grpcStatus: status['grpc-status'] as string | undefined,
         message: typeof message === 'string' ? decodeURIComponent(message) : undefined,
-        details: typeof detailsBin === 'string' ? Status.decode(Buffer.from(detailsBin, 'base64')) : undefined,
+        details:
+          typeof detailsBin === 'string' ? Status.decode(Buffer.from(detailsBin, 'base64')) : undefined,
         headers,
         trailersOnly: trailers === undefined,
         body: Buffer.concat(body),

@@ -69,15 +69,16 @@ export interface EchoServer extends AsyncDisposable {
   readonly log: readonly Record<string, unknown>[];
 }
 
-/** Starts one on a port of its own; dispose of it with `await using`. */
+/** Starts one, on a port of its own when none is wanted; dispose of it with `await using`. */
 export async function startEcho(
   handlers: EchoHandlers = {},
   limits: Partial<RpcServerLimits> = {},
+  wantedPort = 0,
 ): Promise<EchoServer> {
   const { logger, log } = recordingLogger();
   const server = new RpcServer({ logger, limits });
   server.addService(EchoDefinition, { ...echo, ...handlers });
-  const { host, port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const { host, port } = await server.listen({ host: '127.0.0.1', port: wantedPort });
   const channel = new RpcChannel({ address: `${host}:${port}` });
   return {
     server,
