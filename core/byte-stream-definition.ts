@@ -40,3 +40,4 @@ export const ByteStreamDefinition = {
     write: { ...GeneratedDefinition.methods.write, requestType: writeRequest },
   },
 } as const;
+export type ByteStreamDefinition = typeof ByteStreamDefinition;

@@ -38,10 +38,14 @@ export class MemoryBlobStore implements BlobStore {
     this.#blobs.set(digest.key, bytes);
   }
 
+  /** Digests of everything stored, in order. */
+  readonly written: Digest[] = [];
+
   /** Stores bytes at once. */
   put(bytes: Uint8Array): Digest {
     const digest = Digest.ofBytes(bytes);
     this.#blobs.set(digest.key, bytes.slice());
+    this.written.push(digest);
     return digest;
   }
 

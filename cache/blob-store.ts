@@ -1,0 +1,33 @@
+import type { Digest } from '../core/digest.ts';
+import type { IoOptions } from '../core/io-options.ts';
+
+/** Part of a blob. */
+export interface ByteRange {
+  /** First byte; at most the blob's size, else OUT_OF_RANGE. */
+  readonly offset: number;
+  /** At most this many bytes; undefined reads to the end. */
+  readonly limit?: number | undefined;
+}
+
+/**
+ * Bytes by their digest. The empty blob is always present. Implementations are bare; verifying, limiting,
+ * metering and the like are decorators on this interface.
+ */
+export interface BlobStore {
+  /** Those of the digests that are absent, each once. Exact, and counts as a use of those present. */
+  findMissing(digests: readonly Digest[], options?: IoOptions): Promise<Digest[]>;
+  /**
+   * The blob's bytes, or undefined when absent. A whole-blob read never ends as finished with bytes that do
+   * not match the digest: it throws DATA_LOSS before the last chunk instead.
+   */
+  read(
+    digest: Digest,
+    range?: ByteRange,
+    options?: IoOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * Stores the blob; resolves when it is durable. INVALID_ARGUMENT when the bytes are not the digest's, and
+   * then nothing is kept. When the blob is present already it may resolve without reading `source` to its end.
+   */
+  write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void>;
+}

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { byteSize } from '../core/config-values.ts';
+
+const TIB = 2 ** 40;
+
+/** Settings of the cache role, by flag, environment (`INGOT_…`) or file; see `readConfig`. */
+export const cacheConfigSchema = z.object({
+  /** Folder of the farm; the cache keeps to `cache/` in it. */
+  data: z.string().min(1, 'expected a folder'),
+  /** Largest blob, announced to clients. 256 GiB is above any checkpoint in one file. */
+  blobBytesMax: byteSize({ min: 1, max: 1024 * TIB }).prefault('256GiB'),
+  /** Clients may file action results of their own (UpdateActionResult, PUT /ac), as `--remote_cache` does. */
+  actionCacheUpdates: z.boolean().default(true),
+  /** For tests: where to die, such as `cas.after_write:3`; see core/fail-point.ts. */
+  fail: z.string().optional(),
+});
+
+/** The parsed settings of the cache role. */
+export type CacheConfig = z.output<typeof cacheConfigSchema>;

@@ -1,0 +1,43 @@
+/**
+ * Lets many callers share one slow, durable step. What is submitted while a flush runs waits for the next one,
+ * which takes all of it; when idle a submission is flushed at once, without a timer.
+ */
+export class GroupCommit<T> {
+  readonly #flush: (items: readonly T[]) => Promise<void>;
+  #waiting: { readonly item: T; readonly done: PromiseWithResolvers<void> }[] = [];
+  #running: Promise<void> | undefined;
+
+  /** `flush` takes what was submitted, in order; its failure is every submitter's. Never runs twice at once. */
+  constructor(flush: (items: readonly T[]) => Promise<void>) {
+    this.#flush = flush;
+  }
+
+  /** Resolves when a flush that began after this call, and took the item, is done. */
+  submit(item: T): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#waiting.push({ item, done });
+    this.#running ??= this.#run();
+    return done.promise;
+  }
+
+  /** Waits until nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Everything submitted in the same turn of the event loop goes along.
+    await undefined;
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#flush(group.map(({ item }) => item));
+        for (const { done } of group) done.resolve();
+      } catch (error) {
+        for (const { done } of group) done.reject(error);
+      }
+    }
+    this.#running = undefined;
+  }
+}

@@ -1,0 +1,103 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseFailPoints } from '../core/fail-point.ts';
+import { FolderLock } from '../core/folder-lock.ts';
+import type { RoleHost } from '../core/role.ts';
+import type { RpcServer } from '../core/rpc-server.ts';
+import type {
+  CacheCapabilities,
+  ExecutionCapabilities,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { ActionCache } from './action-cache.ts';
+import type { BlobStore } from './blob-store.ts';
+import { cacheCapabilities } from './cache-capabilities.ts';
+import { CompletenessCheckingActionCache } from './completeness-checking-action-cache.ts';
+import type { CacheConfig } from './config.ts';
+import { EmptyBlobStore } from './empty-blob-store.ts';
+import { blobStoreFailPoints, FileBlobStore } from './file-blob-store.ts';
+import { FileLogStreams } from './file-log-streams.ts';
+import { HttpAcView } from './http-ac-view.ts';
+import { type HttpAddress, HttpCacheServer } from './http-cache-server.ts';
+import { HttpCasView } from './http-cas-view.ts';
+import { actionCacheFailPoints, LevelActionCache } from './level-action-cache.ts';
+import { LevelOpaqueEntries } from './level-opaque-entries.ts';
+import { LevelRecords } from './level-records.ts';
+import { mountCache } from './mount-cache.ts';
+import type { ResumableLogStreams } from './resumable-log-streams.ts';
+import { sameStoresFor } from './same-stores.ts';
+import { SizeLimitedBlobStore } from './size-limited-blob-store.ts';
+import { WriteSessions } from './write-sessions.ts';
+
+/** A running cache, as the other roles of the process and its endpoints use it. */
+export interface Cache {
+  readonly blobStore: BlobStore;
+  readonly actionCache: ActionCache;
+  readonly logStreams: ResumableLogStreams;
+  readonly cacheCapabilities: CacheCapabilities;
+  /** Mounts the gRPC services; `execution` where the endpoint also executes. */
+  addServices(rpc: RpcServer, options?: { readonly execution?: ExecutionCapabilities }): void;
+  /** Serves /cas, /ac, /status and /healthz; resolves with the address, the port chosen. */
+  listenHttp(address: HttpAddress): Promise<HttpAddress>;
+}
+
+/** Opens the cache in `{data}/cache`, which no other process may have open, and registers how to close it. */
+export async function composeCache(config: CacheConfig, { logger, lifecycle }: RoleHost): Promise<Cache> {
+  const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
+  const folder = join(config.data, 'cache');
+  const failPoints = parseFailPoints(config.fail, [...blobStoreFailPoints, ...actionCacheFailPoints]);
+
+  await mkdir(folder, { recursive: true });
+  lifecycle.use('cache folder', await FolderLock.acquire(folder));
+  const files = lifecycle.use('blob store', await FileBlobStore.open({ folder, logger, failPoints }));
+  const records = lifecycle.use(
+    'action cache',
+    await LevelRecords.open({ folder: join(folder, 'ac-v1'), logger }),
+  );
+  const logStreams = lifecycle.use(
+    'log streams',
+    await FileLogStreams.open({ folder: join(folder, 'logs'), logger }),
+  );
+  const sessions = lifecycle.use('uploads', new WriteSessions());
+
+  const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(files), blobBytesMax });
+  const actionCache = new CompletenessCheckingActionCache({
+    inner: new LevelActionCache({ records, logger, failPoints }),
+    blobStore,
+    logger,
+  });
+  const opaqueEntries = new LevelOpaqueEntries(records);
+  const storesOf = sameStoresFor({ blobStore, actionCache });
+  const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
+
+  return {
+    blobStore,
+    actionCache,
+    logStreams,
+    cacheCapabilities: capabilities,
+    addServices(rpc, { execution } = {}) {
+      mountCache(rpc, {
+        storesOf,
+        logStreams,
+        sessions,
+        cacheCapabilities: capabilities,
+        executionCapabilities: execution,
+      });
+    },
+    async listenHttp(address) {
+      const shared = { storesOf, ingest: files, blobBytesMax };
+      const server = new HttpCacheServer({
+        cas: new HttpCasView({ ...shared, lookup: files }),
+        ac: new HttpAcView({ ...shared, opaqueEntries, updateEnabled }),
+        blobBytesMax,
+        status: () => ({
+          uptimeSeconds: Math.floor(process.uptime()),
+          corruptBlobs: files.corruptBlobs,
+          uploads: sessions.size,
+        }),
+        logger,
+      });
+      lifecycle.use('HTTP server', server);
+      return server.listen(address);
+    },
+  };
+}

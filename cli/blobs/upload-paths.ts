@@ -1,0 +1,69 @@
+import { lstatSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import type { IoOptions } from '../../core/io-options.ts';
+import { quote } from '../../core/quote.ts';
+import { FarmConnection } from '../client/farm-connection.ts';
+import { digestFile } from '../client/file-digest.ts';
+import { fileError } from '../client/file-error.ts';
+import { fileFactsOf } from '../client/file-facts.ts';
+import type { InputBlob } from '../client/input-blob.ts';
+import { buildInputTree } from '../client/input-tree.ts';
+import { uploadBlobs } from '../client/upload-blobs.ts';
+import type { CommandContext } from '../command-context.ts';
+import { formatBytes } from '../output/format-bytes.ts';
+import { UsageError } from '../usage-error.ts';
+
+/** `ingot upload`: one path after the other. */
+export async function uploadPaths(context: CommandContext, paths: readonly string[]): Promise<void> {
+  const { io, printer, signal } = context;
+  await using farm = new FarmConnection(context.farm, context);
+  await farm.status({ signal });
+  for (const path of paths) {
+    const found = await read(resolve(io.cwd, path), path, { signal });
+    let progress: ReturnType<typeof printer.progress> | undefined;
+    const totals = await uploadBlobs(farm.blobStore, found.blobs, {
+      signal,
+      onProgress: (doneBytes, totalBytes) => {
+        progress ??= printer.progress(`upload ${basename(path)}`, totalBytes);
+        progress.update(doneBytes, `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`);
+      },
+    });
+    printer.liveEnd();
+    printer.detail(
+      `${path}: ${totals.uploadedCount} of ${found.blobs.size} blobs were missing, ${formatBytes(totals.uploadedBytes)}`,
+    );
+    printer.line(`${found.digest} ${path}`);
+    printer.result({
+      path,
+      digest: found.digest,
+      type: found.type,
+      uploadedBlobs: totals.uploadedCount,
+      uploadedBytes: totals.uploadedBytes,
+    });
+  }
+}
+
+interface Found {
+  readonly type: 'file' | 'directory';
+  readonly digest: string;
+  readonly blobs: ReadonlyMap<string, InputBlob>;
+}
+
+async function read(absolute: string, path: string, options: IoOptions): Promise<Found> {
+  const stats = stat(absolute, path);
+  if (stats.isDirectory()) {
+    const { rootDigest, blobs } = await buildInputTree(absolute, ['.'], options);
+    return { type: 'directory', digest: String(rootDigest), blobs };
+  }
+  if (!stats.isFile()) throw new UsageError(`upload ${quote(path)}: expected a file or a directory`);
+  const { digest } = await digestFile(fileFactsOf(absolute, stats), options);
+  return { type: 'file', digest: String(digest), blobs: new Map([[digest.key, { digest, path: absolute }]]) };
+}
+
+function stat(absolute: string, path: string) {
+  try {
+    return lstatSync(absolute, { bigint: true });
+  } catch (error) {
+    throw fileError(error, `upload ${quote(path)}`);
+  }
+}

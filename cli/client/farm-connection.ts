@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
+import { ByteStreamDefinition } from '../../core/byte-stream-definition.ts';
+import { isIngotError } from '../../core/error.ts';
+import type { IoOptions } from '../../core/io-options.ts';
+import type { CallOptions, ServiceClient } from '../../core/rpc-service.ts';
+import {
+  ActionCacheDefinition,
+  ExecutionDefinition,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { OperationsDefinition } from '../../proto/gen/google/longrunning/operations.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import { FarmDefinition, type FarmStatus } from '../../proto/gen/ingot/v1/farm.ts';
+import { HintedError } from '../hinted-error.ts';
+import type { FarmAddress } from './farm-address.ts';
+import { FarmChannel } from './farm-channel.ts';
+
+/** A farm that does not answer its first call in this time is taken for away. */
+const FIRST_CONTACT_MS = 10_000;
+
+/** The services of one farm over one connection; open it with `await using`. */
+export class FarmConnection implements AsyncDisposable {
+  readonly address: FarmAddress;
+  readonly blobStore: BlobStore;
+  readonly actionCache: ServiceClient<ActionCacheDefinition>;
+  readonly execution: ServiceClient<ExecutionDefinition>;
+  readonly operations: ServiceClient<OperationsDefinition>;
+  readonly byteStream: ServiceClient<ByteStreamDefinition>;
+  readonly #farm: ServiceClient<FarmDefinition>;
+  readonly #channel: FarmChannel;
+
+  constructor(address: FarmAddress, { version }: { readonly version: string }) {
+    this.address = address;
+    this.#channel = new FarmChannel({
+      address: address.endpoint,
+      callOptions: callOptions(address, version),
+    });
+    this.blobStore = new GrpcBlobStore({ channel: this.#channel, instanceName: address.instanceName });
+    this.actionCache = this.#channel.client(ActionCacheDefinition);
+    this.execution = this.#channel.client(ExecutionDefinition);
+    this.operations = this.#channel.client(OperationsDefinition);
+    this.byteStream = this.#channel.client(ByteStreamDefinition);
+    this.#farm = this.#channel.client(FarmDefinition);
+  }
+
+  /**
+   * The farm's own word on itself; undefined from a server that is not ingot. A good first call: it is not
+   * repeated, so that an absent farm is known at once.
+   */
+  async status(options: IoOptions = {}): Promise<FarmStatus | undefined> {
+    try {
+      return await this.#farm.getStatus({}, { ...options, retry: false, timeoutMs: FIRST_CONTACT_MS });
+    } catch (error) {
+      if (isIngotError(error, Code.UNIMPLEMENTED)) return undefined;
+      if (!isIngotError(error, Code.UNAVAILABLE)) throw error;
+      throw new HintedError(
+        error,
+        `start a farm on this machine with \`ingot up\`, or name another with --endpoint or INGOT_ENDPOINT`,
+      );
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#channel.close();
+  }
+}
+
+function callOptions({ token }: FarmAddress, version: string): CallOptions {
+  return {
+    metadata: new Map(token === undefined ? [] : [['authorization', `Bearer ${token}`]]),
+    requestMetadata: {
+      toolDetails: { toolName: 'ingot', toolVersion: version },
+      actionId: '',
+      toolInvocationId: randomUUID(),
+      correlatedInvocationsId: '',
+      actionMnemonic: '',
+      targetId: '',
+      configurationId: '',
+    },
+  };
+}

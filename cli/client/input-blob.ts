@@ -1,0 +1,41 @@
+import { createReadStream } from 'node:fs';
+import { type Digest, DigestHasher } from '../../core/digest.ts';
+import { failedPrecondition } from '../../core/error.ts';
+import { quote } from '../../core/quote.ts';
+import { bytesOf } from '../../core/streams.ts';
+import { fileError } from './file-error.ts';
+
+const READ_CHUNK_BYTES = 256 * 1024;
+
+/** A blob the client can upload: a message in memory, or a file that was hashed. */
+export type InputBlob = { readonly digest: Digest } & (
+  | { readonly bytes: Uint8Array }
+  | { readonly path: string }
+);
+
+/** The blob's bytes. FAILED_PRECONDITION when the file is no longer what was hashed. */
+export function readInputBlob(blob: InputBlob): AsyncIterable<Uint8Array> {
+  return 'bytes' in blob ? bytesOf(blob.bytes) : readFileChecked(blob.path, blob.digest);
+}
+
+async function* readFileChecked(path: string, expected: Digest): AsyncGenerator<Uint8Array, void, undefined> {
+  const hasher = new DigestHasher(expected.digestFunction);
+  let held: Uint8Array | undefined;
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: READ_CHUNK_BYTES })) {
+      if (held !== undefined) yield held;
+      hasher.update(chunk);
+      held = chunk;
+    }
+  } catch (error) {
+    throw fileError(error, `upload ${quote(path)}`);
+  }
+  // The last chunk waits for the check, so that a file which changed is never uploaded as finished.
+  const seen = hasher.digest();
+  if (seen.key !== expected.key) {
+    throw failedPrecondition(
+      `upload ${quote(path)}: its bytes are ${seen}, expected ${expected}: it changed after it was hashed`,
+    );
+  }
+  if (held !== undefined) yield held;
+}

@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import type { CommandHost } from '../command-context.ts';
+
+/** `ingot cancel`: stops operations. */
+export function registerCancel(program: Command, host: CommandHost): void {
+  program
+    .command('cancel')
+    .description('stop operations; whoever waits for them is told')
+    .argument('<operation...>', 'names as `ingot status` shows them')
+    .action(
+      host.action(async (context, _options, args) => {
+        const { cancelOperations } = await import('../farm/cancel-operations.ts');
+        return cancelOperations(context, args);
+      }),
+    );
+}

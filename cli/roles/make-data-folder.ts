@@ -1,0 +1,38 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { failedPrecondition } from '../../core/error.ts';
+import { quote } from '../../core/quote.ts';
+import { fileError, systemCodeOf } from '../client/file-error.ts';
+
+/**
+ * Makes a data folder and the folders above it that are missing. Step by step: Node's own recursive mkdir does not
+ * return where a file system answers ENOENT to every mkdir, as /proc does.
+ */
+export async function makeDataFolder(path: string): Promise<void> {
+  try {
+    await makeWithParents(path);
+  } catch (error) {
+    throw fileError(error, `make the data folder ${quote(path)}`);
+  }
+}
+
+async function makeWithParents(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === 'ENOENT' && !(await isDirectory(dirname(path)))) {
+      await makeWithParents(dirname(path));
+      await mkdir(path);
+      return;
+    }
+    if (code !== 'EEXIST') throw error;
+    if (!(await isDirectory(path))) {
+      throw failedPrecondition(`${quote(path)} is not a directory`, { cause: error });
+    }
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}

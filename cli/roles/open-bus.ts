@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { InProcessMessageBus } from '../../core/in-process-message-bus.ts';
+import type { IoOptions } from '../../core/io-options.ts';
+import type { MessageBus } from '../../core/message-bus.ts';
+import { NatsMessageBus } from '../../core/nats-message-bus.ts';
+import type { RoleHost } from '../../core/role.ts';
+import { PrivateNatsServer } from '../private-nats-server.ts';
+import { findProgram } from '../toolchain/find-program.ts';
+
+/** A message bus and what to call it. */
+export interface OpenedBus {
+  readonly bus: MessageBus;
+  /** For `ingot status`: `in process`, or the server's address. */
+  readonly description: string;
+  /** A sentence for the person who starts the farm. */
+  readonly explanation: string;
+}
+
+interface PrivateBusOptions extends IoOptions {
+  /** Holds the server's configuration. */
+  readonly data: string;
+  readonly path: string | undefined;
+}
+
+/** The bus of a farm of several processes: a NATS server that somebody runs. */
+export async function connectBus(
+  url: string,
+  name: string,
+  { logger, lifecycle }: RoleHost,
+  options: IoOptions = {},
+): Promise<OpenedBus> {
+  const bus = lifecycle.use(
+    'message bus',
+    await NatsMessageBus.connect({ url, name, logger, signal: options.signal }),
+  );
+  const address = withoutCredentials(url);
+  return { bus, description: `NATS at ${address}`, explanation: `the NATS server at ${address}` };
+}
+
+/** The bus of a farm in one process: a nats-server of its own where there is the program, else inside the process. */
+export async function openPrivateBus(
+  host: RoleHost,
+  { data, path, signal }: PrivateBusOptions,
+): Promise<OpenedBus> {
+  const program = await findProgram('nats-server', path);
+  if (program === undefined) {
+    return {
+      bus: host.lifecycle.use('message bus', new InProcessMessageBus({ logger: host.logger })),
+      description: 'in process',
+      explanation: 'inside this process, since there is no nats-server on PATH',
+    };
+  }
+  const { logger, lifecycle } = host;
+  const server = lifecycle.use(
+    'private nats-server',
+    await PrivateNatsServer.start({ program, folder: join(data, 'run'), path, logger }),
+  );
+  const { bus } = await connectBus(server.url, 'ingot up', host, { signal });
+  const address = withoutCredentials(server.url);
+  return {
+    bus,
+    description: `private NATS at ${address}`,
+    explanation: `a private ${program} at ${address}`,
+  };
+}
+
+function withoutCredentials(url: string): string {
+  return url.replaceAll(/(nats|tls):\/\/(?:[^@/,]*@)?/g, '');
+}

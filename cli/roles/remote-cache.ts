@@ -1,0 +1,84 @@
+import type { ActionCache } from '../../cache/action-cache.ts';
+import type { BlobStore } from '../../cache/blob-store.ts';
+import { GrpcActionCache } from '../../cache/grpc-action-cache.ts';
+import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
+import { GrpcLogStreams } from '../../cache/grpc-log-streams.ts';
+import type { LogStreams } from '../../cache/log-streams.ts';
+import { mountCache } from '../../cache/mount-cache.ts';
+import { sameStoresFor } from '../../cache/same-stores.ts';
+import { WriteSessions } from '../../cache/write-sessions.ts';
+import { delay, linkedAbort } from '../../core/abort.ts';
+import { failedPrecondition, isIngotError, unavailable } from '../../core/error.ts';
+import type { IoOptions } from '../../core/io-options.ts';
+import type { RoleHost } from '../../core/role.ts';
+import { RpcChannel } from '../../core/rpc-channel.ts';
+import type { RpcServer } from '../../core/rpc-server.ts';
+import {
+  type CacheCapabilities,
+  CapabilitiesDefinition,
+  type ExecutionCapabilities,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+
+/** How long a start waits for the cache: a compose file starts everything at once. */
+const CONNECT_MS = 30_000;
+const RETRY_MS = 250;
+
+/** The cache of another process, with the same face as one of our own. */
+export interface RemoteCache {
+  readonly blobStore: BlobStore;
+  readonly actionCache: ActionCache;
+  readonly logStreams: LogStreams;
+  addServices(rpc: RpcServer, options: { readonly execution: ExecutionCapabilities }): void;
+}
+
+/** Connects to a cache and waits until it answers; UNAVAILABLE when it does not in time. */
+export async function connectRemoteCache(
+  address: string,
+  { logger, lifecycle }: RoleHost,
+  options: IoOptions = {},
+): Promise<RemoteCache> {
+  const channel = lifecycle.use('connection to the cache', new RpcChannel({ address, logger }));
+  const cacheCapabilities = await readCapabilities(channel, options);
+  const blobStore = new GrpcBlobStore({ channel, instanceName: '' });
+  const actionCache = new GrpcActionCache({ channel });
+  const logStreams = new GrpcLogStreams({ channel });
+  return {
+    blobStore,
+    actionCache,
+    logStreams,
+    addServices(rpc, { execution }) {
+      mountCache(rpc, {
+        storesOf: sameStoresFor({ blobStore, actionCache }),
+        logStreams,
+        sessions: lifecycle.use('uploads', new WriteSessions()),
+        cacheCapabilities,
+        executionCapabilities: execution,
+      });
+    },
+  };
+}
+
+async function readCapabilities(channel: RpcChannel, { signal }: IoOptions): Promise<CacheCapabilities> {
+  const { address } = channel;
+  using abort = linkedAbort(signal, {
+    timeoutMs: CONNECT_MS,
+    timeoutError: unavailable(`wait for the cache at ${address}: no answer within ${CONNECT_MS / 1000} s`),
+  });
+  const client = channel.client(CapabilitiesDefinition);
+  for (;;) {
+    try {
+      const { cacheCapabilities } = await client.getCapabilities(
+        { instanceName: '' },
+        { signal: abort.signal, retry: false },
+      );
+      if (cacheCapabilities === undefined) {
+        throw failedPrecondition(`wait for the cache at ${address}: what answers there is no cache`);
+      }
+      return cacheCapabilities;
+    } catch (error) {
+      if (abort.signal.aborted || !isIngotError(error, Code.UNAVAILABLE)) throw error;
+      await delay(RETRY_MS, { signal: abort.signal });
+    }
+  }
+}

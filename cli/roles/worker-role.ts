@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { hostPort } from '../../core/config-values.ts';
+import { workerConfigSchema } from '../../worker/config.ts';
+import { composeWorker } from '../../worker/main.ts';
+import type { CommandContext } from '../command-context.ts';
+import { adoptHostToolchain } from './adopt-host-toolchain.ts';
+import { formatAddress } from './listen.ts';
+import { makeDataFolder } from './make-data-folder.ts';
+import { connectBus } from './open-bus.ts';
+import { processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
+import { connectRemoteCache } from './remote-cache.ts';
+import { runRole } from './role-process.ts';
+
+/** Settings of `ingot worker`. */
+export const workerRoleSchema = z.object({
+  ...workerConfigSchema.shape,
+  ...processConfigShape,
+  /** The cache's gRPC address. */
+  cache: hostPort().prefault('127.0.0.1:8982'),
+  /** The NATS server. */
+  nats: z.string().default('nats://127.0.0.1:4222'),
+});
+
+/** `ingot worker`: runs actions of a farm on this machine. */
+export async function runWorkerRole(context: CommandContext, flags: RoleFlags): Promise<number> {
+  const config = readRoleConfig(workerRoleSchema, flags, context.io);
+  const { signal } = context;
+  return runRole(context, config, async (host) => {
+    await makeDataFolder(config.data);
+    await adoptHostToolchain(context, config.data);
+    const { blobStore, logStreams } = await connectRemoteCache(formatAddress(config.cache), host, { signal });
+    const { bus } = await connectBus(config.nats, 'ingot worker', host, { signal });
+    const worker = await composeWorker(config, host, { blobStore, logStreams, bus });
+    return {
+      endpoints: { worker: worker.workerId, sandbox: worker.sandbox },
+      drain: () => worker.drain(),
+    };
+  });
+}

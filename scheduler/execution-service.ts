@@ -1,0 +1,97 @@
+import type { BlobStore } from '../cache/blob-store.ts';
+import type { Digest } from '../core/digest.ts';
+import type { Logger } from '../core/logger.ts';
+import type { CallContext, ServiceImplementation } from '../core/rpc-service.ts';
+import {
+  type ActionResult,
+  ExecutedActionMetadata,
+  type ExecuteRequest,
+  ExecuteResponse,
+  type ExecutionDefinition,
+  ExecutionStage_Value,
+  type RequestMetadata,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { Operation } from '../proto/gen/google/longrunning/operations.ts';
+import type { Admission } from './admission/admission.ts';
+import type { Scheduler } from './engine/scheduler.ts';
+import { inlineResponse } from './inline-response.ts';
+import { toOperation } from './operation-message.ts';
+import type { SchedulerCounters } from './scheduler-counters.ts';
+import { runKey } from './state/join-key.ts';
+import type { OperationView } from './state/operation-view.ts';
+
+/** What {@link executionService} depends on. */
+export interface ExecutionServiceDependencies {
+  readonly scheduler: Scheduler;
+  readonly admission: Admission;
+  readonly counters: SchedulerCounters;
+  readonly newOperationName: (instanceName: string) => string;
+  /** Where outputs are read that clients want inlined. */
+  readonly blobStore: BlobStore;
+  readonly logger: Logger;
+}
+
+/** Runs actions for clients: from the cache, by joining a run under way, or on a worker. */
+export function executionService(
+  dependencies: ExecutionServiceDependencies,
+): ServiceImplementation<ExecutionDefinition> {
+  const { scheduler } = dependencies;
+  return {
+    execute: (request, context) => execute(dependencies, request, context),
+    async *waitExecution({ name }, { signal }) {
+      using watch = await scheduler.watch(name, { signal });
+      for await (const view of watch.views({ signal })) yield toOperation(view);
+    },
+  };
+}
+
+async function* execute(
+  dependencies: ExecutionServiceDependencies,
+  request: ExecuteRequest,
+  { signal, requestMetadata }: CallContext,
+): AsyncGenerator<Operation, void, undefined> {
+  const { blobStore: store, logger } = dependencies;
+  for await (const view of viewsOf(dependencies, request, requestMetadata, signal)) {
+    yield toOperation(await inlineResponse(view, request, { store, logger, signal }));
+  }
+}
+
+async function* viewsOf(
+  { scheduler, admission, counters, newOperationName }: ExecutionServiceDependencies,
+  request: ExecuteRequest,
+  requestMetadata: RequestMetadata | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<OperationView, void, undefined> {
+  const actionDigest = admission.parse(request);
+  // An action that runs already was found fit when it was accepted; to join it needs no look at any blob.
+  const key = runKey(request.instanceName, actionDigest.digestFunction, actionDigest);
+  const running = scheduler.state.inFlight.get(key);
+  if (running !== undefined) {
+    counters.joined += 1;
+    using watch = await scheduler.watch(running.record.name, { signal });
+    yield* watch.views({ signal });
+    return;
+  }
+  const admitted = await admission.admit(request, requestMetadata, { signal });
+  if (admitted.kind === 'cached') {
+    counters.actionCacheHits += 1;
+    yield cachedView(newOperationName(request.instanceName), admitted.actionDigest, admitted.result);
+    return;
+  }
+  using watch = await scheduler.execute(admitted.submission, { signal });
+  yield* watch.views({ signal });
+}
+
+/** An operation that was over before it began. It is not kept: who asks for it by name is told to execute again. */
+function cachedView(name: string, actionDigest: Digest, result: ActionResult): OperationView {
+  return {
+    name,
+    stage: ExecutionStage_Value.COMPLETED,
+    actionDigest: actionDigest.toMessage(),
+    digestFunction: actionDigest.digestFunction,
+    stdoutStreamName: '',
+    stderrStreamName: '',
+    metadata: result.executionMetadata ?? ExecutedActionMetadata.create(),
+    response: ExecuteResponse.create({ result, cachedResult: true }),
+  };
+}

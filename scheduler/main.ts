@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { ActionCache } from '../cache/action-cache.ts';
+import type { BlobStore } from '../cache/blob-store.ts';
+import { parseFailPoints } from '../core/fail-point.ts';
+import type { MessageBus } from '../core/message-bus.ts';
+import type { RoleHost } from '../core/role.ts';
+import type { RpcServer } from '../core/rpc-server.ts';
+import {
+  type ExecutionCapabilities,
+  ExecutionDefinition,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { OperationsDefinition } from '../proto/gen/google/longrunning/operations.ts';
+import { FarmDefinition } from '../proto/gen/ingot/v1/farm.ts';
+import { Admission } from './admission/admission.ts';
+import { systemClock } from './clock.ts';
+import type { SchedulerConfig } from './config.ts';
+import { CommitFiler, commitFailPoints } from './engine/commit-filer.ts';
+import { Scheduler } from './engine/scheduler.ts';
+import { journalFailPoints, StateDriver } from './engine/state-driver.ts';
+import { WorkerLink } from './engine/worker-link.ts';
+import { executionCapabilities } from './execution-capabilities.ts';
+import { executionService } from './execution-service.ts';
+import { farmService } from './farm-service.ts';
+import { LevelJournal } from './level-journal.ts';
+import { operationsService } from './operations-service.ts';
+import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits } from './state/scheduler-limits.ts';
+import { createSchedulerState } from './state/scheduler-state.ts';
+
+/** Where the journal is, below the data folder. The version rises when older journals cannot be read any more. */
+const JOURNAL_FOLDER = 'scheduler/journal-v1';
+
+/** What a scheduler works with, made by others. */
+export interface SchedulerParts {
+  readonly blobStore: BlobStore;
+  readonly actionCache: ActionCache;
+  readonly bus: MessageBus;
+  /** Which bus that is, for people: `in process`, or the server's address. */
+  readonly busDescription?: string;
+  /** Of this program, for people. */
+  readonly version?: string;
+}
+
+/** A running scheduler. */
+export interface SchedulerRole {
+  readonly executionCapabilities: ExecutionCapabilities;
+  /** Adds Execution, Operations and Farm. */
+  addServices(rpc: RpcServer): void;
+  /** Turns clients away and ends their waiting with UNAVAILABLE; call it before the server is closed. */
+  drain(): void;
+}
+
+/** Opens the journal, takes up what it holds and listens to workers. Closed by the host's lifecycle. */
+export async function composeScheduler(
+  config: SchedulerConfig,
+  { logger, lifecycle }: RoleHost,
+  { blobStore, actionCache, bus, busDescription = '', version = '' }: SchedulerParts,
+): Promise<SchedulerRole> {
+  const failPoints = parseFailPoints(config.fail, [...journalFailPoints, ...commitFailPoints]);
+  const clock = systemClock;
+  const state = createSchedulerState(limitsOf(config), clock.now());
+  const journal = await LevelJournal.open({ folder: join(config.data, JOURNAL_FOLDER), logger });
+  const driver = new StateDriver({ state, journal, clock, logger, failPoints });
+  const link = new WorkerLink({ bus, subjectPrefix: config.busPrefix, logger });
+  const filer = new CommitFiler({ blobStore, actionCache, failPoints });
+  const scheduler = new Scheduler({ state, driver, journal, link, filer, clock, logger, newId: randomUUID });
+  lifecycle.use('scheduler', scheduler);
+  await scheduler.open();
+
+  const { actionTimeoutMaxMs } = state.limits;
+  const admission = new Admission({ blobStore, actionCache, clock, actionTimeoutMaxMs, newOperationName });
+  const counters = { actionCacheHits: 0, joined: 0 };
+  return {
+    executionCapabilities: executionCapabilities(),
+    addServices(rpc) {
+      rpc.addService(
+        ExecutionDefinition,
+        executionService({ scheduler, admission, counters, newOperationName, blobStore, logger }),
+      );
+      rpc.addService(OperationsDefinition, operationsService({ scheduler }));
+      rpc.addService(FarmDefinition, farmService({ scheduler, counters, clock, version, busDescription }));
+    },
+    drain: () => scheduler.drain(),
+  };
+}
+
+function newOperationName(instanceName: string): string {
+  const name = `operations/${randomUUID()}`;
+  return instanceName === '' ? name : `${instanceName}/${name}`;
+}
+
+function limitsOf(config: SchedulerConfig): SchedulerLimits {
+  return {
+    ...DEFAULT_SCHEDULER_LIMITS,
+    operationsQueuedMax: config.operationsQueuedMax,
+    attemptsMax: config.attemptsMax,
+    actionTimeoutMaxMs: config.actionTimeoutMax,
+    workerlessMs: config.workerWait,
+    waiterlessQueuedMs: config.abandonQueuedAfter,
+    waiterlessExecutingMs: config.abandonExecutingAfter,
+    completedKeptMs: config.completedKept,
+  };
+}

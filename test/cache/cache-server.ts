@@ -1,0 +1,40 @@
+import { composeCache } from '../../cache/main.ts';
+import { Lifecycle } from '../../core/lifecycle.ts';
+import { silentLogger } from '../../core/logger.ts';
+import { RpcChannel } from '../../core/rpc-channel.ts';
+import { RpcServer } from '../../core/rpc-server.ts';
+import { tempFolder } from './temp-folder.ts';
+
+/** A whole cache in a temporary folder, with a gRPC server and a channel to it. */
+export async function openCacheServer(
+  settings: { readonly blobBytesMax?: number; readonly actionCacheUpdates?: boolean } = {},
+) {
+  const folder = await tempFolder();
+  const logger = silentLogger;
+  const lifecycle = new Lifecycle({ logger });
+  const cache = await composeCache(
+    {
+      data: folder.path,
+      blobBytesMax: settings.blobBytesMax ?? 2 ** 30,
+      actionCacheUpdates: settings.actionCacheUpdates ?? true,
+      fail: undefined,
+    },
+    { logger, lifecycle },
+  );
+  const rpc = new RpcServer({ logger });
+  cache.addServices(rpc);
+  const { port } = await rpc.listen({ host: '127.0.0.1', port: 0 });
+  lifecycle.defer('gRPC server', () => rpc.close({ graceMs: 100 }));
+  const channel = new RpcChannel({ address: `127.0.0.1:${port}` });
+  return {
+    ...cache,
+    folder: `${folder.path}/cache`,
+    channel,
+    port,
+    async [Symbol.asyncDispose]() {
+      await channel.close();
+      await lifecycle.shutdown({ deadlineMs: 5000 });
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,5 @@
+#include <iostream>
+
+#include "lib/greeting.h"
+
+int main(int argc, char** argv) { std::cout << greeting(argc > 1 ? argv[1] : "farm") << "\n"; }

@@ -1,0 +1,192 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { blobStoreFailPoints } from '../../cache/file-blob-store.ts';
+import { FileSource } from '../../cache/file-source.ts';
+import { GrpcActionCache } from '../../cache/grpc-action-cache.ts';
+import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
+import { actionCacheFailPoints } from '../../cache/level-action-cache.ts';
+import { RpcChannel } from '../../core/rpc-channel.ts';
+import { bytesOf } from '../../core/streams.ts';
+import { readAll, sampleBlob } from '../cache/bytes.ts';
+import { actionKey, outputFiles, result, shown } from '../cache/results.ts';
+import { CacheProcess, incomingFiles, verifiedBlobs } from './cache-process.ts';
+
+/** How soon a killed cache must serve again. */
+const RESTART_MS = 2000;
+
+let data: string;
+
+beforeEach(async () => {
+  data = await mkdtemp(join(tmpdir(), 'ingot-e2e-'));
+});
+afterEach(async () => {
+  await rm(data, { recursive: true, force: true });
+});
+
+/** Waits for a cache to die at its fail point, looks at the disk, and starts it again at the same port. */
+async function restart(cache: CacheProcess): Promise<CacheProcess> {
+  expect(await cache.died()).toBe('SIGKILL');
+  await verifiedBlobs(data);
+  const again = await CacheProcess.start(data, { port: cache.port });
+  expect(again.readyMs).toBeLessThan(RESTART_MS);
+  return again;
+}
+
+describe('a cache that is killed while it stores a blob', () => {
+  for (const point of blobStoreFailPoints) {
+    // half_written needs a blob of more than one write; a small one travels in a batch call.
+    for (const sizeBytes of point === 'cas.half_written' ? [1_000_000] : [20_000, 1_000_000]) {
+      it(`at ${point}, of ${sizeBytes} bytes, has all that was acknowledged, and the client gets through`, async () => {
+        const early = sampleBlob(300_000, 1);
+        const late = sampleBlob(sizeBytes, 2);
+        // Each write of the early blob passes each point once, half_written several times.
+        const pass = point === 'cas.half_written' ? 6 : 2;
+        let cache = await CacheProcess.start(data, { fail: `${point}:${pass}` });
+        await using channel = new RpcChannel({ address: cache.address });
+        const store = new GrpcBlobStore({ channel, instanceName: '' });
+        await store.write(early.digest, bytesOf(early.bytes));
+        const writing = store.write(late.digest, bytesOf(late.bytes));
+        cache = await restart(cache);
+        try {
+          await writing;
+          expect(await store.findMissing([early.digest, late.digest])).toEqual([]);
+          for (const { digest, bytes } of [early, late]) {
+            expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
+          }
+          expect(await incomingFiles(data)).toEqual([]);
+        } finally {
+          await cache.kill();
+        }
+        expect([...(await verifiedBlobs(data))].sort()).toEqual([early.digest.hash, late.digest.hash].sort());
+      });
+    }
+  }
+
+  it('resumes a large file from its beginning, since an upload under way is lost with the process', async () => {
+    const { bytes, digest } = sampleBlob(40_000_000, 3);
+    const path = join(data, 'large');
+    await writeFile(path, bytes);
+    let cache = await CacheProcess.start(data, { fail: 'cas.half_written:300' });
+    await using channel = new RpcChannel({ address: cache.address });
+    const store = new GrpcBlobStore({ channel, instanceName: '' });
+    const writing = store.write(digest, new FileSource(path));
+    cache = await restart(cache);
+    try {
+      await writing;
+      expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
+    } finally {
+      await cache.kill();
+    }
+  });
+
+  it('goes on with a download', async () => {
+    const { bytes, digest } = sampleBlob(30_000_000, 4);
+    let cache = await CacheProcess.start(data);
+    await using channel = new RpcChannel({ address: cache.address });
+    const store = new GrpcBlobStore({ channel, instanceName: '' });
+    await store.write(digest, bytesOf(bytes));
+    const chunks: Uint8Array[] = [];
+    let read = 0;
+    for await (const chunk of (await store.read(digest)) ?? []) {
+      chunks.push(chunk);
+      read += chunk.length;
+      if (read > 5_000_000 && read < 5_300_000) {
+        await cache.kill();
+        cache = await CacheProcess.start(data, { port: cache.port });
+        read = bytes.length;
+      }
+    }
+    await cache.kill();
+    expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+  });
+});
+
+describe('a cache that is killed while it files a result', () => {
+  for (const point of actionCacheFailPoints) {
+    it(`at ${point} never has a result without its blobs, and the client gets through`, async () => {
+      const output = sampleBlob(50_000, 5);
+      let cache = await CacheProcess.start(data, { fail: `${point}:2` });
+      await using channel = new RpcChannel({ address: cache.address });
+      const store = new GrpcBlobStore({ channel, instanceName: '' });
+      const actionCache = new GrpcActionCache({ channel });
+      const early = actionKey(1);
+      const earlyResult = result({ stdoutRaw: Buffer.from('early') });
+      await actionCache.put(early, earlyResult);
+      await store.write(output.digest, bytesOf(output.bytes));
+      const late = actionKey(2);
+      const lateResult = result({ outputFiles: outputFiles({ out: output.digest }) });
+      const putting = actionCache.put(late, lateResult);
+      cache = await restart(cache);
+      try {
+        const found = await actionCache.get(late);
+        if (found !== undefined) expect(await store.findMissing([output.digest])).toEqual([]);
+        await putting;
+        expect(shown(await actionCache.get(early))).toEqual(shown(earlyResult));
+        expect(shown(await actionCache.get(late))).toEqual(shown(lateResult));
+        expect((await readAll(store, output.digest))?.equals(output.bytes)).toBe(true);
+      } finally {
+        await cache.kill();
+      }
+    });
+  }
+});
+
+describe('a cache that is killed at any time', () => {
+  it('has every blob and result it acknowledged, and nothing that is not whole', async () => {
+    let seed = 1234;
+    const random = (): number => {
+      seed = (seed * 48271) % 2147483647;
+      return seed / 2147483647;
+    };
+    const acknowledged: ReturnType<typeof sampleBlob>[] = [];
+    const filed: number[] = [];
+    let next = 100;
+    let cache = await CacheProcess.start(data);
+    for (let round = 0; round < 6; round += 1) {
+      const channel = new RpcChannel({
+        address: cache.address,
+        retry: { attemptsMax: 1, firstBackoffMs: 1, backoffMsMax: 1 },
+      });
+      const retry = { attemptsMax: 1, firstBackoffMs: 1, backoffMsMax: 1 };
+      const store = new GrpcBlobStore({ channel, instanceName: '', retry });
+      const actionCache = new GrpcActionCache({ channel });
+      let running = true;
+      const client = async (): Promise<void> => {
+        while (running) {
+          const number = next;
+          next += 1;
+          const blob = sampleBlob(1 + Math.floor(random() ** 3 * 800_000), number);
+          await store.write(blob.digest, bytesOf(blob.bytes));
+          acknowledged.push(blob);
+          await actionCache.put(
+            actionKey(number),
+            result({ outputFiles: outputFiles({ out: blob.digest }) }),
+          );
+          filed.push(number);
+        }
+      };
+      const clients = Array.from({ length: 8 }, () => client().catch(() => undefined));
+      await new Promise((done) => setTimeout(done, 100 + random() * 400));
+      await cache.kill();
+      running = false;
+      await Promise.all(clients);
+      await channel.close();
+      const onDisk = await verifiedBlobs(data);
+      for (const { digest } of acknowledged) expect(onDisk.has(digest.hash), `blob ${digest}`).toBe(true);
+      cache = await CacheProcess.start(data, { port: cache.port });
+      expect(await incomingFiles(data)).toEqual([]);
+    }
+    await using channel = new RpcChannel({ address: cache.address });
+    const store = new GrpcBlobStore({ channel, instanceName: '' });
+    const actionCache = new GrpcActionCache({ channel });
+    for (const { digest, bytes } of acknowledged) {
+      expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
+    }
+    for (const number of filed) expect(await actionCache.get(actionKey(number))).toBeDefined();
+    console.log(`6 kills, ${acknowledged.length} blobs and ${filed.length} results acknowledged, all there`);
+    expect(acknowledged.length).toBeGreaterThan(0);
+    await cache.kill();
+  });
+});

@@ -1,0 +1,17 @@
+import { composeCache } from '../../cache/main.ts';
+import { Lifecycle } from '../../core/lifecycle.ts';
+import { createLogger } from '../../core/logger.ts';
+import { RpcServer } from '../../core/rpc-server.ts';
+
+// A cache with a gRPC endpoint and nothing else: DATA PORT FAIL. Says `{"port":…,"readyMs":…}` once it serves.
+const [data = '', port = '0', fail = ''] = process.argv.slice(2);
+const logger = createLogger({ level: 'warn', format: 'text' });
+const lifecycle = new Lifecycle({ logger });
+const cache = await composeCache(
+  { data, blobBytesMax: 2 ** 40, actionCacheUpdates: true, fail: fail === '' ? undefined : fail },
+  { logger, lifecycle },
+);
+const rpc = new RpcServer({ logger });
+cache.addServices(rpc);
+const address = await rpc.listen({ host: '127.0.0.1', port: Number(port) });
+process.stdout.write(`${JSON.stringify({ port: address.port, readyMs: performance.now() })}\n`);

@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import { LevelJournal } from '../../scheduler/level-journal.ts';
+import { tempFolder } from '../cache/temp-folder.ts';
+import { recordingLogger } from '../core/recording-logger.ts';
+import { rejection } from '../core/rejection.ts';
+import { journalRecord, loadAll } from '../scheduler/journal-contract.ts';
+
+const run = promisify(execFile);
+const DISK_BYTES = 8 * 1024 * 1024;
+
+/** A disk of a few MiB, which takes root. */
+async function smallDisk(path: string): Promise<AsyncDisposable> {
+  await mkdir(path);
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', path]);
+  return {
+    async [Symbol.asyncDispose]() {
+      await run('umount', ['-l', path]);
+    },
+  };
+}
+
+test.runIf(process.getuid?.() === 0)(
+  'a journal on a full disk refuses, and works again without a restart once there is room',
+  async () => {
+    await using temp = await tempFolder();
+    const disk = join(temp.path, 'disk');
+    await using _ = await smallDisk(disk);
+    const folder = join(disk, 'journal-v1');
+    await using journal = await LevelJournal.open({ folder, logger: recordingLogger() });
+    await journal.commit([journalRecord('before')], []);
+
+    const filler = join(disk, 'filler');
+    await writeFile(filler, Buffer.alloc(DISK_BYTES)).catch(() => undefined);
+    const large = { ...journalRecord('large'), instanceName: 'x'.repeat(1024 * 1024) };
+    const error = await rejection(journal.commit([large], []));
+    expect([error.code, error.message]).toEqual([
+      Code.RESOURCE_EXHAUSTED,
+      `Write journal ${folder}: no space is left on the disk`,
+    ]);
+
+    await rm(filler);
+    await journal.commit([journalRecord('after')], []);
+    await journal.close();
+    await using again = await LevelJournal.open({ folder, logger: recordingLogger() });
+    const names = [...(await loadAll(again)).keys()].sort();
+    expect(names.filter((name) => name !== 'large')).toEqual(['after', 'before']);
+  },
+);
