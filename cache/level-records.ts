@@ -90,6 +90,15 @@ export class LevelRecords implements AsyncDisposable {
   }
 
   async #apply(changes: readonly Change[]): Promise<void> {
+    try {
+      await this.#level.batch(await this.#operations(changes), { sync: true });
+    } catch (error) {
+      throw writeError(error);
+    }
+  }
+
+  /** What the changes come to, those of one key in their order. */
+  async #operations(changes: readonly Change[]): Promise<Operation[]> {
     const operations = new Map<string, Operation>();
     for (const change of changes) {
       const { key } = change;
@@ -101,11 +110,7 @@ export class LevelRecords implements AsyncDisposable {
       const record = earlier?.type === 'put' ? earlier.value : await this.#level.get(key);
       if (record?.equals(sealRecord(key, change.droppedIf))) operations.set(key, { type: 'del', key });
     }
-    try {
-      await this.#level.batch([...operations.values()], { sync: true });
-    } catch (error) {
-      throw writeError(error);
-    }
+    return [...operations.values()];
   }
 }
 

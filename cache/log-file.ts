@@ -172,13 +172,15 @@ export class LogFile {
     }
   }
 
-  /** The file moves when the log ends, maybe between the look and the opening. */
+  /** The file moves when the log ends, and goes when it is forgotten, maybe between the look and the opening. */
   async #openForReading(): Promise<FileHandle> {
+    const path = this.#ended ? this.#endedPath : this.#openPath;
     try {
-      return await open(this.#ended ? this.#endedPath : this.#openPath, 'r');
+      return await open(path, 'r');
     } catch (error) {
-      if (!this.#ended || this.#forgotten) throw error;
-      return open(this.#endedPath, 'r');
+      if (this.#forgotten) throw notFound('the log is not kept any more');
+      if (this.#ended && path === this.#openPath) return open(this.#endedPath, 'r');
+      throw error;
     }
   }
 

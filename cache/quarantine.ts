@@ -3,6 +3,7 @@ import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import type { Logger } from '../core/logger.ts';
+import { systemCodeOf } from './file-error.ts';
 
 /** Damaged files kept for someone to look at; beyond it they are removed at once, for disks that rot wholesale. */
 const FILES_MAX = 64;
@@ -35,9 +36,8 @@ export class Quarantine {
     damaged: { readonly digest: Digest; readonly seen: Digest; readonly stats: BigIntStats },
   ): Promise<void> {
     const { digest, seen, stats } = damaged;
-    const current = await stat(path, { bigint: true });
-    // An upload put a good one in its place in the meantime.
-    if (current.ino !== stats.ino) return;
+    // Another reader may have taken it, or an upload put a good one in its place.
+    if ((await inodeOf(path)) !== stats.ino) return;
     const kept = (await readdir(this.#folder)).length < FILES_MAX;
     if (kept) await rename(path, join(this.#folder, digest.hash));
     else await unlink(path);
@@ -46,5 +46,14 @@ export class Quarantine {
       { hash: digest.hash, expectedBytes: digest.sizeBytes, seen: seen.toString(), kept },
       'a damaged blob was taken out of the store',
     );
+  }
+}
+
+async function inodeOf(path: string): Promise<bigint | undefined> {
+  try {
+    return (await stat(path, { bigint: true })).ino;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { delay } from '../core/abort.ts';
 import { internal, unavailable } from '../core/error.ts';
 import type { Logger } from '../core/logger.ts';
-import { findProgram } from './toolchain/find-program.ts';
+import { findProgram, withSystemFolders } from './toolchain/find-program.ts';
 
 /** A server that has not said its port by then does not start. It takes some 20 ms. */
 const START_MS = 10_000;
@@ -90,7 +90,7 @@ export class PrivateNatsServer implements AsyncDisposable {
     await writeFile(config, this.#config(), { mode: 0o600 });
     const { program, path } = this.#options;
     // The kernel then ends it with us, however we end; a server left behind would hold its port.
-    const setpriv = await findProgram('setpriv', path);
+    const setpriv = await findProgram('setpriv', withSystemFolders(path));
     const command = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL'];
     const [file = program, ...args] = [...command, program, '--config', config];
     // In a group of its own, a Ctrl-C at the terminal leaves it to us, who still need it to drain.

@@ -17,7 +17,9 @@ interface GlobalOptions {
   readonly verbose?: boolean;
 }
 
-const EXIT_CODES_HELP = `
+const HELP = `
+Variables: INGOT_ENDPOINT, INGOT_INSTANCE; INGOT_DATA for the data folder; INGOT_TOKEN is sent with every call as a bearer
+token, which farms do not check yet.
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 65 bad data, 66 not found, 69 farm unavailable, 70 our fault,
 73 cannot write, 75 a limit is reached, 77 not allowed, 78 not set up for it, 124 timeout, 130 interrupted.
 \`ingot run\` ends with the exit code of the command it ran.
@@ -43,7 +45,7 @@ export function createProgram(io: ProgramIo, host: CommandHost, version: string)
       getErrHelpWidth: () => io.stderr.columns ?? 100,
     })
     .exitOverride()
-    .addHelpText('after', EXIT_CODES_HELP);
+    .addHelpText('after', HELP);
   registerCommands(program, host);
   return program;
 }
@@ -54,7 +56,8 @@ export async function main(argv: readonly string[], io: ProgramIo = processIo())
   const version = readVersion();
   let exitCode: number = ExitCode.OK;
   // Until the options are read, errors go out as those words on the command line say.
-  let printer = makePrinter(io, { json: argv.includes('--json'), verbose: argv.includes('--verbose') });
+  const own = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
+  let printer = makePrinter(io, { json: own.includes('--json'), verbose: own.includes('--verbose') });
   const host: CommandHost = {
     action:
       (run) =>

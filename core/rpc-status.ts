@@ -11,7 +11,8 @@ export const STATUS_DETAILS_TRAILER = 'grpc-status-details-bin';
 
 // Java clients refuse trailers of more than 8 KiB in all, so the message and the base64 of the details share that.
 const MESSAGE_BYTES_MAX = 1280;
-const DETAILS_BYTES_MAX = 4096;
+/** Details of an RPC's status beyond this are cut; an answer that needs more must carry its status itself. */
+export const STATUS_DETAILS_BYTES_MAX = 4096;
 const DETAILS_MESSAGE_LENGTH_MAX = 256; // The message stands in the details once more; few clients look there.
 
 const CODE_MAX = 16;
@@ -74,7 +75,7 @@ function percentEncode(character: string): string {
 /** As many details as fit; of the violations of a PreconditionFailure, the first ones. */
 function fitDetails(details: readonly Any[]): Any[] {
   const fitting: Any[] = [];
-  let room = DETAILS_BYTES_MAX;
+  let room = STATUS_DETAILS_BYTES_MAX;
   for (const detail of details) {
     const fit = detailBytes(detail) <= room ? detail : firstViolations(detail, room);
     if (fit === undefined) continue;

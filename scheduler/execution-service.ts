@@ -1,9 +1,10 @@
 import type { BlobStore } from '../cache/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
+import { type IngotError, isIngotError } from '../core/error.ts';
 import type { Logger } from '../core/logger.ts';
 import type { CallContext, ServiceImplementation } from '../core/rpc-service.ts';
+import { STATUS_DETAILS_BYTES_MAX } from '../core/rpc-status.ts';
 import {
-  type ActionResult,
   ExecutedActionMetadata,
   type ExecuteRequest,
   ExecuteResponse,
@@ -67,23 +68,42 @@ async function* viewsOf(
   const key = runKey(request.instanceName, actionDigest.digestFunction, actionDigest);
   const running = scheduler.state.inFlight.get(key);
   if (running !== undefined) {
-    counters.joined += 1;
-    using watch = await scheduler.watch(running.record.name, { signal });
+    const priority = request.executionPolicy?.priority ?? 0;
+    using watch = await scheduler.join(running.record.name, priority, { signal });
     yield* watch.views({ signal });
     return;
   }
-  const admitted = await admission.admit(request, requestMetadata, { signal });
+  const admitted = await admission.admit(request, requestMetadata, { signal }).catch(tooLongForTrailers);
+  if (isIngotError(admitted)) {
+    yield endedView(newOperationName(request.instanceName), actionDigest, refusal(admitted));
+    return;
+  }
   if (admitted.kind === 'cached') {
     counters.actionCacheHits += 1;
-    yield cachedView(newOperationName(request.instanceName), admitted.actionDigest, admitted.result);
+    const response = ExecuteResponse.create({ result: admitted.result, cachedResult: true });
+    yield endedView(newOperationName(request.instanceName), actionDigest, response);
     return;
   }
   using watch = await scheduler.execute(admitted.submission, { signal });
   yield* watch.views({ signal });
 }
 
+/** An error whose details are more than an RPC's status can carry; any other is thrown on. */
+function tooLongForTrailers(error: unknown): IngotError {
+  const isLong =
+    isIngotError(error) &&
+    error.details.reduce((bytes, { value }) => bytes + value.byteLength, 0) > STATUS_DETAILS_BYTES_MAX;
+  if (!isLong) throw error;
+  return error;
+}
+
+/** The answer that has room for a long list of missing blobs; clients look for it in both places. */
+function refusal({ code, message, details }: IngotError): ExecuteResponse {
+  return ExecuteResponse.create({ status: { code, message, details: [...details] } });
+}
+
 /** An operation that was over before it began. It is not kept: who asks for it by name is told to execute again. */
-function cachedView(name: string, actionDigest: Digest, result: ActionResult): OperationView {
+function endedView(name: string, actionDigest: Digest, response: ExecuteResponse): OperationView {
   return {
     name,
     stage: ExecutionStage_Value.COMPLETED,
@@ -91,7 +111,7 @@ function cachedView(name: string, actionDigest: Digest, result: ActionResult): O
     digestFunction: actionDigest.digestFunction,
     stdoutStreamName: '',
     stderrStreamName: '',
-    metadata: result.executionMetadata ?? ExecutedActionMetadata.create(),
-    response: ExecuteResponse.create({ result, cachedResult: true }),
+    metadata: response.result?.executionMetadata ?? ExecutedActionMetadata.create(),
+    response,
   };
 }

@@ -46,7 +46,7 @@ function statusOf({
     executing: state.operations.size - state.completed.size - state.queuedCount - state.offered.size,
     completed: state.completedTotal,
     actionCacheHits: counters.actionCacheHits,
-    joined: counters.joined + state.joinedTotal,
+    joined: state.joinedTotal,
     bus: busDescription,
   };
 }

@@ -69,7 +69,7 @@ export async function composeScheduler(
 
   const { actionTimeoutMaxMs } = state.limits;
   const admission = new Admission({ blobStore, actionCache, clock, actionTimeoutMaxMs, newOperationName });
-  const counters = { actionCacheHits: 0, joined: 0 };
+  const counters = { actionCacheHits: 0 };
   return {
     executionCapabilities: executionCapabilities(),
     addServices(rpc) {

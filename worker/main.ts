@@ -138,6 +138,7 @@ async function openMachine(
     image: hostImage,
     mountSources: [...new Set(toolchains.flatMap(({ mounts }) => mounts.map(({ source }) => source)))],
     cpuCeiling: config.cpuCeiling,
+    compileCacheFolder: join(config.data, 'compile-cache'),
     blobCache,
     onHealth: (reason) => health.report('launcher', reason),
     logger,

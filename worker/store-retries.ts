@@ -11,6 +11,8 @@ export interface StoreRetriesOptions {
   readonly logger: Logger;
   /** How long a part that is away is waited for, from the first failure on. */
   readonly windowMs: number;
+  /** Before the second try; default 100. */
+  readonly firstDelayMs?: number;
 }
 
 /**
@@ -26,8 +28,9 @@ export class StoreRetries {
 
   /** The task must be one that can be done from the start again. */
   async run<T>(what: string, task: () => Promise<T>, { signal }: IoOptions = {}): Promise<T> {
+    const { firstDelayMs = FIRST_DELAY_MS } = this.#options;
     let deadlineMs: number | undefined;
-    for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
+    for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
       try {
         return await task();
       } catch (error) {

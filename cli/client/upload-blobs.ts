@@ -4,8 +4,11 @@ import { mapConcurrent } from '../../core/concurrency.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { type InputBlob, readInputBlob } from './input-blob.ts';
 
-/** Blobs on their way at once; the store behind it packs small ones together. */
-const UPLOADS_MAX = 32;
+/**
+ * Blobs on their way at once. The store behind it packs small ones into batches, which want many to choose from,
+ * and holds back large ones by itself.
+ */
+const UPLOADS_MAX = 512;
 
 /** What an upload did. */
 export interface UploadTotals {

@@ -3,6 +3,7 @@ import type { CommandHost } from '../command-context.ts';
 import { registerCache } from './cache.ts';
 import { registerCancel } from './cancel.ts';
 import { registerCompletion } from './completion.ts';
+import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
 import { registerDownload } from './download.ts';
 import { registerLogs } from './logs.ts';
@@ -17,6 +18,7 @@ import { registerWorker } from './worker.ts';
 
 /** Hangs every command into the program, in the order the help shows them. */
 export function registerCommands(program: Command, host: CommandHost): void {
+  registerDemo(program, host);
   registerUp(program, host);
   registerRun(program, host);
   registerStatus(program, host);

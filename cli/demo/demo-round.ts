@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { mapConcurrent } from '../../core/concurrency.ts';
 import { IngotError } from '../../core/error.ts';
@@ -45,11 +46,13 @@ interface DemoRoundOptions extends IoOptions {
   readonly workers: readonly WorkerStatus[];
   /** Called at every change with every action, in their order. */
   readonly onChange: (actions: readonly DemoProgress[]) => void;
+  /** Called when a worker begins with an action. */
+  readonly onDispatched: (action: DemoProgress) => void;
 }
 
 /** Asks the farm for every object at once and then for the link; throws at the first action that fails. */
 export async function runDemoRound(options: DemoRoundOptions): Promise<DemoRound> {
-  const { objects, link, onChange, signal } = options;
+  const { objects, link, onChange, onDispatched, signal } = options;
   const startedMs = performance.now();
   const all = link === undefined ? objects : [...objects, link];
   const states = new Map(
@@ -60,8 +63,11 @@ export async function runDemoRound(options: DemoRoundOptions): Promise<DemoRound
   );
   const change = (action: DemoAction, news: Partial<DemoProgress>) => {
     const before = states.get(action);
-    if (before !== undefined) states.set(action, { ...before, ...news });
+    assert(before !== undefined, `${action.label} is not of this round`);
+    const after = { ...before, ...news };
+    states.set(action, after);
     onChange([...states.values()]);
+    if (after.stage === 'executing' && before.stage !== 'executing') onDispatched(after);
   };
   const run = async (action: DemoAction, laneSignal: AbortSignal | undefined) => {
     change(action, { stage: 'queued', startedMs: performance.now() });
@@ -115,7 +121,7 @@ async function runAction(
     throw new IngotError(Code.INTERNAL, `${action.label}: made no ${join(folder, action.output)}`);
   change(action, {
     stage: response.cachedResult ? 'hit' : 'ran',
-    worker: result.executionMetadata?.worker ?? '',
+    worker: response.cachedResult ? '' : (result.executionMetadata?.worker ?? ''),
     endedMs: performance.now(),
   });
 }

@@ -8,6 +8,7 @@ import { FarmConnection } from '../client/farm-connection.ts';
 import { showRest } from '../client/final-output.ts';
 import { LogFollower } from '../client/log-follower.ts';
 import type { CommandContext } from '../command-context.ts';
+import { operationName } from './operation-name.ts';
 
 /** The flags of `ingot logs`. */
 export interface LogsOptions {
@@ -25,11 +26,11 @@ type StreamName = 'stdout' | 'stderr';
 export async function showLogs(
   context: CommandContext,
   { follow = false }: LogsOptions,
-  [name = '']: readonly string[],
+  [text = '']: readonly string[],
 ): Promise<void> {
   await using farm = new FarmConnection(context.farm, context);
   await farm.status({ signal: context.signal });
-  const state = { context, farm, name };
+  const state = { context, farm, name: operationName(text, context.farm.instanceName) };
   let operation = await getOperation(state);
   if (!operation.done) {
     const shown = await showStreams(state, operation, follow);

@@ -35,7 +35,7 @@ function describeFarm(status: FarmStatus, endpoint: string): string[] {
   return [
     `ingot ${status.version} at ${endpoint}, up ${formatDuration((status.uptime?.seconds ?? 0) * 1000)}, bus: ${status.bus}`,
     `${status.queued} queued, ${status.executing} executing; since the start ${status.completed} completed, ` +
-      `${status.actionCacheHits} cache hits, ${status.joined} joined`,
+      `${status.actionCacheHits} found in the cache, ${status.joined} joined`,
   ];
 }
 

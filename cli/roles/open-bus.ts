@@ -5,7 +5,7 @@ import type { MessageBus } from '../../core/message-bus.ts';
 import { NatsMessageBus } from '../../core/nats-message-bus.ts';
 import type { RoleHost } from '../../core/role.ts';
 import { PrivateNatsServer } from '../private-nats-server.ts';
-import { findProgram } from '../toolchain/find-program.ts';
+import { findProgram, withSystemFolders } from '../toolchain/find-program.ts';
 
 /** A message bus and what to call it. */
 export interface OpenedBus {
@@ -42,7 +42,7 @@ export async function openPrivateBus(
   host: RoleHost,
   { data, path, signal }: PrivateBusOptions,
 ): Promise<OpenedBus> {
-  const program = await findProgram('nats-server', path);
+  const program = await findProgram('nats-server', withSystemFolders(path));
   if (program === undefined) {
     return {
       bus: host.lifecycle.use('message bus', new InProcessMessageBus({ logger: host.logger })),

@@ -49,7 +49,8 @@ export class RunDisplay implements ActionEvents, Disposable {
     this.#isAway = false;
     const stage = STAGE_NAMES.get(metadata?.stage ?? 0);
     if (stage === undefined) return;
-    const worker = metadata?.partialExecutionMetadata?.worker;
+    const executing = metadata?.stage === ExecutionStage_Value.EXECUTING;
+    const worker = executing ? metadata.partialExecutionMetadata?.worker : undefined;
     this.#enter(worker ? `${stage} on ${worker}` : stage, name);
   };
 

@@ -1,5 +1,6 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { Semaphore } from '../../core/concurrency.ts';
 import { Digest } from '../../core/digest.ts';
 import { failedPrecondition, type IngotError, invalidArgument } from '../../core/error.ts';
 import { missingBlobs } from '../../core/error-details.ts';
@@ -22,10 +23,13 @@ import { missingInputs } from './missing-inputs.ts';
 import { PRIORITY_MAX, PRIORITY_MIN } from './priority-range.ts';
 import { readMessage } from './read-message.ts';
 
-/** Absent blobs an error names, some 130 bytes each: Java clients take no more than 8 KiB of trailers. They ask for the rest. */
-const MISSING_NAMED_MAX = 40;
+/** Absent blobs an error names, some 130 bytes each: what fits a default gRPC message. */
+const MISSING_NAMED_MAX = 20_000;
 /** Memory for Directory messages of recent actions. */
 const DIRECTORY_CACHE_BYTES = 64 * 1024 * 1024;
+
+/** Input roots looked through at once; a large one takes some 100 MB meanwhile. */
+const CHECKS_AT_ONCE = 16;
 
 /** What is to become of an ExecuteRequest. */
 export type Admitted =
@@ -57,6 +61,7 @@ interface ParsedRequest {
 export class Admission {
   readonly #dependencies: AdmissionDependencies;
   readonly #directories: BlobStore;
+  readonly #checks = new Semaphore(CHECKS_AT_ONCE);
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
@@ -99,7 +104,10 @@ export class Admission {
     if (action === undefined) throw missing([actionDigest], 'the action');
     if (result !== undefined && !action.doNotCache) return { kind: 'cached', actionDigest, result };
     const parsed = { request, actionDigest, requestMetadata };
-    return { kind: 'submission', submission: await this.#submission(parsed, action, lookedUpAtMs, options) };
+    return await this.#checks.run(async () => {
+      const submission = await this.#submission(parsed, action, lookedUpAtMs, options);
+      return { kind: 'submission', submission };
+    }, options);
   }
 
   async #submission(

@@ -77,6 +77,11 @@ export class Scheduler implements AsyncDisposable {
     return this.#ask((token) => ({ kind: 'execute', token, submission }), options);
   }
 
+  /** Joins a run under way in place of an execute of one's own. Close the watch. */
+  join(name: string, joinPriority: number, options: IoOptions = {}): Promise<OperationWatch> {
+    return this.#ask((token) => ({ kind: 'attach', token, name, joinPriority }), options);
+  }
+
   /** Waits for a known operation; NOT_FOUND otherwise. Close the watch. */
   watch(name: string, options: IoOptions = {}): Promise<OperationWatch> {
     return this.#ask((token) => ({ kind: 'attach', token, name }), options);

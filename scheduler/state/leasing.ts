@@ -11,6 +11,9 @@ import type { StepContext } from './step-context.ts';
 import { timestampOf } from './timestamp.ts';
 import { leaseKey, recountInUse, type WorkerState } from './worker-state.ts';
 
+/** What is kept of a worker's reason; a worker may send as much as a message holds. */
+const REASON_CHARACTERS_MAX = 1_000;
+
 /** queued → offered: gives the operation a new epoch and asks the worker to take it. */
 export function enterOffered(
   context: StepContext,
@@ -111,7 +114,7 @@ export function loseLease(
       epoch: record.epoch,
       startedTimestamp: lease?.grantedTimestamp,
       endedTimestamp: timestampOf(now.wallMs),
-      reason,
+      reason: reason.slice(0, REASON_CHARACTERS_MAX),
     });
   }
   const { attemptsMax, declinesMax } = state.limits;
@@ -120,7 +123,7 @@ export function loseLease(
     const code = kind === 'worker' ? Code.INTERNAL : Code.UNAVAILABLE;
     fail(context, operation, code, `the action failed on its workers ${historyOf(operation)}`);
   } else if (operation.declines > declinesMax) {
-    const message = `${operation.declines} offers of the action came to nothing; the last: ${reason}`;
+    const message = `${operation.declines} offers of the action came to nothing; the last: ${reason.slice(0, REASON_CHARACTERS_MAX)}`;
     fail(context, operation, Code.UNAVAILABLE, message);
   } else {
     enqueue(state, operation);

@@ -14,7 +14,7 @@ import type { EventOf, Submission } from './scheduler-event.ts';
 import type { SchedulerState } from './scheduler-state.ts';
 import type { StepContext } from './step-context.ts';
 import { timestampOf } from './timestamp.ts';
-import { addWaiter } from './waiting.ts';
+import { addWaiter, join } from './waiting.ts';
 import { capacityOf } from './worker-state.ts';
 
 /** When a client may try again after the queue was full. */
@@ -25,7 +25,7 @@ export function onExecute(context: StepContext, { token, submission }: EventOf<'
   const { state, now, outcome } = context;
   const shared = findShared(state, submission);
   if (shared !== undefined) {
-    join(state, shared, submission);
+    join(state, shared, submission.priority);
     addWaiter(state, shared);
     outcome.emit({ kind: 'answer', token, view: viewOf(shared) });
     return;
@@ -50,14 +50,6 @@ function findShared(state: SchedulerState, submission: Submission): OperationSta
   if (running !== undefined) return running;
   const finished = state.finished.get(key);
   return finished !== undefined && finished.completedAtMs >= submission.lookedUpAtMs ? finished : undefined;
-}
-
-/** A run that is shared is as urgent as the most urgent of those who wait for it. */
-function join(state: SchedulerState, operation: OperationState, { priority }: Submission): void {
-  state.joinedTotal += 1;
-  if (priority >= operation.record.priority || operation.phase === 'completed') return;
-  operation.record.priority = priority;
-  if (operation.phase === 'queued') enqueue(state, operation);
 }
 
 function accept(

@@ -42,8 +42,13 @@ export type SchedulerEvent =
   | { readonly kind: 'restore'; readonly records: readonly OperationRecord[] }
   /** A client wants an action run; it waits from now on. */
   | { readonly kind: 'execute'; readonly token: string; readonly submission: Submission }
-  /** A client waits for an operation it knows by name. */
-  | { readonly kind: 'attach'; readonly token: string; readonly name: string }
+  /** A client waits for an operation it knows by name; or, with a priority, joins it in place of an execute of its own. */
+  | {
+      readonly kind: 'attach';
+      readonly token: string;
+      readonly name: string;
+      readonly joinPriority?: number | undefined;
+    }
   /** A client that waited has gone, or has its answer. */
   | { readonly kind: 'detach'; readonly name: string }
   /** A client has no more use for a finished operation. */

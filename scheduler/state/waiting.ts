@@ -5,6 +5,7 @@ import { fail, forget } from './ending.ts';
 import type { Instant } from './instant.ts';
 import type { OperationState } from './operation-state.ts';
 import { viewOf } from './operation-view.ts';
+import { enqueue } from './queueing.ts';
 import type { EventOf } from './scheduler-event.ts';
 import type { SchedulerState } from './scheduler-state.ts';
 import type { StepContext } from './step-context.ts';
@@ -15,8 +16,16 @@ export function addWaiter(state: SchedulerState, operation: OperationState): voi
   state.waiterless.delete(operation);
 }
 
+/** One more request is answered by this run, which is as urgent as the most urgent of them. */
+export function join(state: SchedulerState, operation: OperationState, priority: number): void {
+  state.joinedTotal += 1;
+  if (priority >= operation.record.priority || operation.phase === 'completed') return;
+  operation.record.priority = priority;
+  if (operation.phase === 'queued') enqueue(state, operation);
+}
+
 /** Joins an operation by name: the answer is how it stands, and notifications follow. */
-export function onAttach(context: StepContext, { token, name }: EventOf<'attach'>): void {
+export function onAttach(context: StepContext, { token, name, joinPriority }: EventOf<'attach'>): void {
   const { state, outcome } = context;
   const operation = state.operations.get(name);
   if (operation === undefined) {
@@ -24,6 +33,7 @@ export function onAttach(context: StepContext, { token, name }: EventOf<'attach'
     outcome.emit({ kind: 'refuse', token, error });
     return;
   }
+  if (joinPriority !== undefined) join(state, operation, joinPriority);
   addWaiter(state, operation);
   outcome.emit({ kind: 'answer', token, view: viewOf(operation) });
 }

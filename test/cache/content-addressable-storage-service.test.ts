@@ -72,8 +72,8 @@ describe('FindMissingBlobs', () => {
     }
   });
 
-  it('answers 40,000 digests without holding up others', async () => {
-    const blobDigests = Array.from({ length: 40_000 }, (_, index) => ({
+  it('answers 10,000 digests without holding up others', async () => {
+    const blobDigests = Array.from({ length: 10_000 }, (_, index) => ({
       hash: index.toString(16).padStart(64, '0'),
       sizeBytes: 1,
     }));
@@ -86,8 +86,8 @@ describe('FindMissingBlobs', () => {
     count();
     const { missingBlobDigests } = await client.findMissingBlobs({ ...base, blobDigests });
     counting = false;
-    expect(missingBlobDigests).toHaveLength(40_000);
-    expect(turns).toBeGreaterThan(20);
+    expect(missingBlobDigests).toHaveLength(10_000);
+    expect(turns).toBeGreaterThan(4);
   });
 });
 

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EmptyBlobStore } from '../../cache/empty-blob-store.ts';
 import { FileBlobStore } from '../../cache/file-blob-store.ts';
-import { SizeLimitedBlobStore } from '../../cache/size-limited-blob-store.ts';
 import { Digest } from '../../core/digest.ts';
 import { silentLogger } from '../../core/logger.ts';
 import { bytesOf } from '../../core/streams.ts';
@@ -35,31 +34,6 @@ blobStoreContract('EmptyBlobStore on FileBlobStore', async () => {
     store: new EmptyBlobStore(opened.store),
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
-});
-
-blobStoreContract('SizeLimitedBlobStore', async () => {
-  const opened = await openStore();
-  return {
-    store: new SizeLimitedBlobStore({ inner: new EmptyBlobStore(opened.store), blobBytesMax: 5_120_000 }),
-    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
-  };
-});
-
-describe('SizeLimitedBlobStore', () => {
-  it('refuses a blob over its limit before reading it', async () => {
-    await using opened = await openStore();
-    const { digest } = sampleBlob(101);
-    const store = new SizeLimitedBlobStore({ inner: opened.store, blobBytesMax: 100 });
-    const unread = {
-      [Symbol.asyncIterator]() {
-        throw new Error('was read');
-      },
-    };
-    await expect(store.write(digest, unread)).rejects.toMatchObject({
-      code: Code.INVALID_ARGUMENT,
-      message: `Write ${digest}: at most 100 bytes are accepted in one blob`,
-    });
-  });
 });
 
 describe('FileBlobStore', () => {
@@ -188,6 +162,21 @@ describe('FileBlobStore with damaged files', () => {
       });
     }
   }
+
+  it('takes a damaged file once, however many find it', async () => {
+    await using opened = await openStore();
+    for (const sizeBytes of [1000, 400_000]) {
+      const { bytes, digest } = sampleBlob(sizeBytes);
+      await opened.store.write(digest, bytesOf(bytes));
+      await flip(opened.pathOf(digest), 5);
+      const readers = Array.from({ length: 10 }, () => readAll(opened.store, digest));
+      for (const outcome of await Promise.allSettled(readers)) {
+        if (outcome.status === 'fulfilled') expect(outcome.value).toBeUndefined();
+        else expect(outcome.reason).toMatchObject({ code: Code.DATA_LOSS });
+      }
+    }
+    expect(opened.store.corruptBlobs).toBe(2);
+  });
 
   it('says in its DATA_LOSS what the bytes were', async () => {
     await using opened = await openStore();

@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PrivateNatsServer } from '../../cli/private-nats-server.ts';
-import { findProgram } from '../../cli/toolchain/find-program.ts';
+import { findProgram, withSystemFolders } from '../../cli/toolchain/find-program.ts';
 import { silentLogger } from '../../core/logger.ts';
 import { NatsMessageBus } from '../../core/nats-message-bus.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { tempFolder } from './temp-folder.ts';
 
-const program = await findProgram('nats-server', process.env.PATH);
+const program = await findProgram('nats-server', withSystemFolders(process.env.PATH));
 const options = () => ({
   program: program ?? '',
   folder: tempFolder(),

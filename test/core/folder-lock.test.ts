@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -17,6 +17,8 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true });
 });
+
+const claims = () => readdir(join(folder, 'lock'));
 
 /** Another process that takes the lock and holds it until it is killed. */
 async function otherHolder() {
@@ -41,14 +43,16 @@ async function otherHolder() {
 describe('FolderLock', () => {
   it('is held once, also within a process, until it is closed', async () => {
     const lock = await FolderLock.acquire(folder);
+    const [file] = await claims();
     expect(await rejection(FolderLock.acquire(folder))).toMatchObject({
       code: Code.FAILED_PRECONDITION,
       message: `${folder} is in use by process ${process.pid}: stop it, or choose another folder (lock file ${folder}/lock)`,
     });
+    expect(await claims()).toEqual([file]);
     await lock.close();
-    expect(await readdir(folder)).toEqual([]);
+    expect(await claims()).toEqual([]);
     await using _again = await FolderLock.acquire(folder);
-    expect(await readdir(folder)).toEqual(['lock']);
+    expect(await claims()).toHaveLength(1);
   });
 
   it('names the process that holds it, and is free once that is killed', async () => {
@@ -61,39 +65,37 @@ describe('FolderLock', () => {
       await other.kill();
     }
     await using _lock = await FolderLock.acquire(folder);
-    expect(await readdir(folder)).toEqual(['lock']);
+    expect(await claims()).toHaveLength(1);
   });
 
-  it('takes over what no living process has written', async () => {
+  it('removes the claims of processes that are gone, and nothing else', async () => {
     const { pid } = process;
-    const stale = [
-      '',
-      'garbage',
-      '{"pid":-1}',
-      // This pid, but another start or another boot: the number was used again.
-      JSON.stringify({ pid, startTime: '1', bootId: '', nonce: 'x' }),
-      JSON.stringify({ pid, startTime: '', bootId: 'another', nonce: 'x' }),
-      JSON.stringify({ pid: 2 ** 22 + 1, startTime: '', bootId: '', nonce: 'x' }),
-    ];
-    for (const text of stale) {
-      await writeFile(join(folder, 'lock'), text);
-      const lock = await FolderLock.acquire(folder);
-      expect(JSON.parse(await readFile(join(folder, 'lock'), 'utf8')).pid).toBe(pid);
-      await lock.close();
-    }
-  });
-
-  it('goes to one of many that find it stale at once', async () => {
-    await writeFile(join(folder, 'lock'), 'garbage');
-    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => FolderLock.acquire(folder)));
-    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    expect(await readdir(folder)).toEqual(['lock']);
-  });
-
-  it('does not remove a lock that is no longer its own', async () => {
     const lock = await FolderLock.acquire(folder);
-    await writeFile(join(folder, 'lock'), 'of someone else');
+    const [own = ''] = await claims();
     await lock.close();
-    expect(await readFile(join(folder, 'lock'), 'utf8')).toBe('of someone else');
+    const [, startTime = '', boot = '', nonce = ''] = own.split('.');
+    const stale = [
+      // This pid, but another start or another boot: the number was used again.
+      `${pid}.1.${boot}.${nonce}`,
+      `${pid}.${startTime}.${boot.replace(/^.{8}/, '00000000')}.${nonce}`,
+      `${2 ** 22 + 1}.${startTime}.${boot}.${nonce}`,
+    ];
+    for (const name of [...stale, 'notes', 'old.lock']) await writeFile(join(folder, 'lock', name), 'held\n');
+    await using _again = await FolderLock.acquire(folder);
+    const left = await claims();
+    expect(left.filter((name) => !name.startsWith(`${pid}.${startTime}.${boot}`)).sort()).toEqual([
+      'notes',
+      'old.lock',
+    ]);
+    expect(left).toHaveLength(3);
+  });
+
+  it('goes to at most one of many that begin at once, and to one that comes after', async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => FolderLock.acquire(folder)));
+    const won = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    expect(won.length).toBeLessThanOrEqual(1);
+    expect(await claims()).toHaveLength(won.length);
+    for (const lock of won) await lock.close();
+    await using _lock = await FolderLock.acquire(folder);
   });
 });

@@ -17,11 +17,20 @@ import { CacheProcess, incomingFiles, verifiedBlobs } from './cache-process.ts';
 const RESTART_MS = 2000;
 
 let data: string;
+let caches: CacheProcess[] = [];
+
+async function start(options?: { readonly port?: number; readonly fail?: string }): Promise<CacheProcess> {
+  const cache = await CacheProcess.start(data, options);
+  caches.push(cache);
+  return cache;
+}
 
 beforeEach(async () => {
   data = await mkdtemp(join(tmpdir(), 'ingot-e2e-'));
 });
 afterEach(async () => {
+  for (const cache of caches) await cache.kill();
+  caches = [];
   await rm(data, { recursive: true, force: true });
 });
 
@@ -29,7 +38,7 @@ afterEach(async () => {
 async function restart(cache: CacheProcess): Promise<CacheProcess> {
   expect(await cache.died()).toBe('SIGKILL');
   await verifiedBlobs(data);
-  const again = await CacheProcess.start(data, { port: cache.port });
+  const again = await start({ port: cache.port });
   expect(again.readyMs).toBeLessThan(RESTART_MS);
   return again;
 }
@@ -41,9 +50,9 @@ describe('a cache that is killed while it stores a blob', () => {
       it(`at ${point}, of ${sizeBytes} bytes, has all that was acknowledged, and the client gets through`, async () => {
         const early = sampleBlob(300_000, 1);
         const late = sampleBlob(sizeBytes, 2);
-        // Each write of the early blob passes each point once, half_written several times.
-        const pass = point === 'cas.half_written' ? 6 : 2;
-        let cache = await CacheProcess.start(data, { fail: `${point}:${pass}` });
+        // Each write passes each point once; half_written once in 256 KiB.
+        const pass = point === 'cas.half_written' ? 3 : 2;
+        let cache = await start({ fail: `${point}:${pass}` });
         await using channel = new RpcChannel({ address: cache.address });
         const store = new GrpcBlobStore({ channel, instanceName: '' });
         await store.write(early.digest, bytesOf(early.bytes));
@@ -68,7 +77,7 @@ describe('a cache that is killed while it stores a blob', () => {
     const { bytes, digest } = sampleBlob(40_000_000, 3);
     const path = join(data, 'large');
     await writeFile(path, bytes);
-    let cache = await CacheProcess.start(data, { fail: 'cas.half_written:300' });
+    let cache = await start({ fail: 'cas.half_written:300' });
     await using channel = new RpcChannel({ address: cache.address });
     const store = new GrpcBlobStore({ channel, instanceName: '' });
     const writing = store.write(digest, new FileSource(path));
@@ -83,7 +92,7 @@ describe('a cache that is killed while it stores a blob', () => {
 
   it('goes on with a download', async () => {
     const { bytes, digest } = sampleBlob(30_000_000, 4);
-    let cache = await CacheProcess.start(data);
+    let cache = await start();
     await using channel = new RpcChannel({ address: cache.address });
     const store = new GrpcBlobStore({ channel, instanceName: '' });
     await store.write(digest, bytesOf(bytes));
@@ -94,7 +103,7 @@ describe('a cache that is killed while it stores a blob', () => {
       read += chunk.length;
       if (read > 5_000_000 && read < 5_300_000) {
         await cache.kill();
-        cache = await CacheProcess.start(data, { port: cache.port });
+        cache = await start({ port: cache.port });
         read = bytes.length;
       }
     }
@@ -107,7 +116,7 @@ describe('a cache that is killed while it files a result', () => {
   for (const point of actionCacheFailPoints) {
     it(`at ${point} never has a result without its blobs, and the client gets through`, async () => {
       const output = sampleBlob(50_000, 5);
-      let cache = await CacheProcess.start(data, { fail: `${point}:2` });
+      let cache = await start({ fail: `${point}:2` });
       await using channel = new RpcChannel({ address: cache.address });
       const store = new GrpcBlobStore({ channel, instanceName: '' });
       const actionCache = new GrpcActionCache({ channel });
@@ -143,7 +152,7 @@ describe('a cache that is killed at any time', () => {
     const acknowledged: ReturnType<typeof sampleBlob>[] = [];
     const filed: number[] = [];
     let next = 100;
-    let cache = await CacheProcess.start(data);
+    let cache = await start();
     for (let round = 0; round < 6; round += 1) {
       const channel = new RpcChannel({
         address: cache.address,
@@ -175,7 +184,7 @@ describe('a cache that is killed at any time', () => {
       await channel.close();
       const onDisk = await verifiedBlobs(data);
       for (const { digest } of acknowledged) expect(onDisk.has(digest.hash), `blob ${digest}`).toBe(true);
-      cache = await CacheProcess.start(data, { port: cache.port });
+      cache = await start({ port: cache.port });
       expect(await incomingFiles(data)).toEqual([]);
     }
     await using channel = new RpcChannel({ address: cache.address });

@@ -32,6 +32,10 @@ export class CacheProcess {
     return new CacheProcess(child, JSON.parse(line));
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   get address(): string {
     return `127.0.0.1:${this.port}`;
   }

@@ -39,7 +39,13 @@ export class IngotProcess {
     });
     this.ended = new Promise((resolve) => {
       this.child.once('close', (code, signal) =>
-        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr, ms: performance.now() - startedMs }),
+        resolve({
+          code,
+          signal,
+          stdout: this.stdout,
+          stderr: this.stderr,
+          ms: performance.now() - startedMs,
+        }),
       );
     });
   }
@@ -52,7 +58,9 @@ export class IngotProcess {
       over = true;
     });
     for (;;) {
-      const found = this.stdout.split('\n').find((line, index, all) => line.startsWith(prefix) && index < all.length - 1);
+      const found = this.stdout
+        .split('\n')
+        .find((line, index, all) => line.startsWith(prefix) && index < all.length - 1);
       if (found !== undefined) return found;
       if (over || performance.now() > endMs) {
         throw new Error(`no line beginning with ${prefix}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Digest } from '../../core/digest.ts';
+import { PRECONDITION_FAILURE_TYPE, unpackAny } from '../../core/error-details.ts';
 import {
   ActionResult,
   ExecuteResponse,
@@ -7,6 +8,7 @@ import {
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Operation } from '../../proto/gen/google/longrunning/operations.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
+import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
 import { CommitReply_Outcome } from '../../proto/gen/ingot/v1/bus.ts';
 import { rejection } from '../core/rejection.ts';
 import { executeResponse } from './execute-response.ts';
@@ -123,6 +125,19 @@ describe('Execute', () => {
     );
     expect(missing.code).toBe(Code.FAILED_PRECONDITION);
     expect(missing.details).toHaveLength(1);
+  });
+
+  test('names every missing input, in the answer where they are too many for an error', async () => {
+    await using under = await SchedulerUnderTest.start();
+    const names = Array.from({ length: 300 }, (_, index) => `content ${index}`);
+    const request = under.request({ files: Object.fromEntries(names.map((name) => [name, name])) });
+    for (const name of names) under.blobStore.remove(Digest.ofBytes(Buffer.from(name)));
+    const { status, result } = responseOf(await lastOf(under.execution.execute(request)));
+    expect(result).toBeUndefined();
+    expect(status?.code).toBe(Code.FAILED_PRECONDITION);
+    expect(status?.message).toBe('inputs must be uploaded first: 300 blobs are missing');
+    const failure = unpackAny(PreconditionFailure, PRECONDITION_FAILURE_TYPE, status!.details[0]!);
+    expect(failure?.violations).toHaveLength(300);
   });
 
   test('tries elsewhere when the worker dies, with a newer epoch', async () => {

@@ -7,6 +7,8 @@ import { type EndedCommand, IngotProcess, ingot } from '../e2e/cli-process.ts';
 import { NatsServer } from './nats-server.ts';
 import { waitUntil } from './wait-until.ts';
 
+const LOG_LINES_SHOWN = 40;
+
 /** One line of a log in JSON. */
 export type LogRecord = Readonly<Record<string, unknown>> & { readonly message: string };
 
@@ -71,8 +73,7 @@ export class RolePart {
   /** Waits for a line with this message and these fields, over all starts. */
   logged(message: string, fields: Readonly<Record<string, unknown>> = {}): Promise<LogRecord> {
     const fits = (record: LogRecord) =>
-      record.message === message &&
-      Object.entries(fields).every(([name, value]) => record[name] === value);
+      record.message === message && Object.entries(fields).every(([name, value]) => record[name] === value);
     return waitUntil(`the log line "${message}" ${JSON.stringify(fields)}`, () => this.records.find(fits));
   }
 
@@ -166,6 +167,16 @@ export class Cluster implements AsyncDisposable {
       throw error;
     }
     return cluster;
+  }
+
+  /** What every part has logged, for the person who looks at a failed test. */
+  get logs(): string {
+    const parts = { cache: this.cache, scheduler: this.scheduler, ...this.workers };
+    return Object.entries(parts)
+      .map(([name, { records }]) =>
+        [`${name}:`, ...records.slice(-LOG_LINES_SHOWN).map((line) => JSON.stringify(line))].join('\n'),
+      )
+      .join('\n');
   }
 
   /** Where client commands are started. */

@@ -9,7 +9,8 @@ import type { ExecuteResponse } from '../../proto/gen/build/bazel/remote/executi
 import { Action, Command } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
-import { RunningWorker, strictUnavailable } from './running-worker.ts';
+import { describeStrict } from './describe-strict.ts';
+import { RunningWorker } from './running-worker.ts';
 import { storeAction, storeTree } from './stored-action.ts';
 
 /** Subjects of the MISSING violations of a response. */
@@ -32,7 +33,7 @@ async function makeToolchain(data: string): Promise<void> {
   });
 }
 
-describe.skipIf(strictUnavailable() !== undefined)('a worker', () => {
+describeStrict('a worker', () => {
   let worker: RunningWorker;
   beforeAll(async () => {
     worker = await RunningWorker.start({ accept: ['container-image'] }, makeToolchain);
@@ -54,8 +55,7 @@ describe.skipIf(strictUnavailable() !== undefined)('a worker', () => {
     const gone = ['first', 'third'].map((text) => store.put(Buffer.from(text)));
     gone.push(storeTree(store, inputs.e));
     for (const digest of gone) store.remove(digest);
-    await worker.scheduler.offer(action, { operationName: 'operations/lacking' });
-    const { outcome } = await worker.scheduler.commitOf('operations/lacking');
+    const { outcome } = await worker.commitOfStored(action);
     const response = outcome!.value as ExecuteResponse;
     expect(response.status).toMatchObject({
       code: Code.FAILED_PRECONDITION,
@@ -75,8 +75,7 @@ describe.skipIf(strictUnavailable() !== undefined)('a worker', () => {
     const action = store.put(bytes);
     const gone = which === 'action' ? action : command;
     store.remove(gone);
-    await worker.scheduler.offer(action, { operationName: `operations/no-${which}` });
-    const { outcome } = await worker.scheduler.commitOf(`operations/no-${which}`);
+    const { outcome } = await worker.commitOfStored(action);
     const response = outcome!.value as ExecuteResponse;
     expect(response.status).toMatchObject({
       code: Code.FAILED_PRECONDITION,
@@ -97,9 +96,9 @@ describe.skipIf(strictUnavailable() !== undefined)('a worker', () => {
   });
 
   test("a result made while the host's programs changed is not one", async () => {
-    const action = { arguments: ['sh', '-c', 'sleep 0.3'] };
+    const action = { arguments: ['sh', '-c', 'sleep 0.2'] };
     const handback = handbackOf(action);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => setTimeout(resolve, 100));
     worker.imageName = 'host-ffffffffffff';
     await mkdir(join(worker.folder, 'usr', 'bin'), { recursive: true });
     expect(await handback).toEqual({
@@ -122,8 +121,7 @@ describe.skipIf(strictUnavailable() !== undefined)('a worker', () => {
     worker.store.failure = undefined;
     const digest = storeAction(worker.store, { arguments: ['true', 'unfetched'] });
     worker.store.failure = Object.assign(new Error('not an IngotError'));
-    await worker.scheduler.offer(digest, { operationName: 'operations/away' });
-    const { outcome } = await worker.scheduler.commitOf('operations/away');
+    const { outcome } = await worker.commitOfStored(digest);
     worker.store.failure = undefined;
     expect(outcome).toMatchObject({ $case: 'handback', value: { free: false } });
   });
@@ -162,17 +160,6 @@ describe.skipIf(strictUnavailable() !== undefined)('a worker', () => {
   }
 });
 
-describe('a worker that cannot give the sandbox it is asked for', () => {
-  test.runIf(process.getuid?.() !== 0)('without root: names the way out', async () => {
-    await expect(RunningWorker.start()).rejects.toMatchObject({
-      code: Code.FAILED_PRECONDITION,
-      message: expect.stringMatching(
-        /^the strict sandbox needs root, .*; with less protection the worker starts with --sandbox basic or --sandbox none$/,
-      ),
-    });
-  });
-});
-
 describe('a worker without a sandbox', () => {
   test('says so, runs plain processes, and leaves the cached blobs alone', async () => {
     await using worker = await RunningWorker.start({ sandbox: 'none', slots: 1 }, makeToolchain);
@@ -193,7 +180,7 @@ describe('a worker without a sandbox', () => {
   });
 });
 
-describe.skipIf(strictUnavailable() !== undefined)('a worker with the basic sandbox', () => {
+describeStrict('a worker with the basic sandbox', () => {
   test('passes its self-test and keeps inputs apart by copies', async () => {
     await using worker = await RunningWorker.start({ sandbox: 'basic', slots: 1 });
     expect(worker.role.probes.every(({ passed }) => passed)).toBe(true);

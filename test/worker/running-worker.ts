@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../core/config.ts';
+import type { Digest } from '../../core/digest.ts';
 import { InProcessMessageBus } from '../../core/in-process-message-bus.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
 import type { ExecuteResponse } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
@@ -15,22 +15,6 @@ import { MemoryBlobStore } from '../setup/memory-blob-store.ts';
 import { FakeScheduler, type OfferOptions } from './fake-scheduler.ts';
 import { MemoryLogStreams } from './memory-log-streams.ts';
 import { type ActionSketch, storeAction } from './stored-action.ts';
-
-/** Why strict sandboxes cannot be tested here; undefined when they can. */
-export function strictUnavailable(): string | undefined {
-  if (process.getuid?.() !== 0) return 'the strict sandbox needs root: run the tests as root';
-  for (const [program, installed] of [
-    ['bwrap', 'bubblewrap'],
-    ['setpriv', 'util-linux'],
-  ]) {
-    try {
-      execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
-    } catch {
-      return `the strict sandbox needs ${program}: apt-get install ${installed}`;
-    }
-  }
-  return undefined;
-}
 
 /** A worker with everything around it, made for one test file. */
 export class RunningWorker implements AsyncDisposable {
@@ -57,6 +41,7 @@ export class RunningWorker implements AsyncDisposable {
   ): Promise<RunningWorker> {
     const worker = new RunningWorker(await mkdtemp(join(tmpdir(), 'ingot-worker-')));
     try {
+      await shareCompiledCode(worker.folder);
       await prepare(worker.folder);
       worker.scheduler = await FakeScheduler.listen(worker.bus);
       const config = readConfig({
@@ -83,9 +68,14 @@ export class RunningWorker implements AsyncDisposable {
 
   /** Offers the action and waits for its commit. */
   async commitOf(sketch: ActionSketch, options: OfferOptions = {}): Promise<Commit> {
+    return await this.commitOfStored(storeAction(this.store, sketch), options);
+  }
+
+  /** The same for an action that is in the store already, or ought to be. */
+  async commitOfStored(actionDigest: Digest, options: OfferOptions = {}): Promise<Commit> {
     this.#operations += 1;
     const operationName = options.operationName ?? `operations/${this.#operations}`;
-    const reply = await this.scheduler.offer(storeAction(this.store, sketch), { ...options, operationName });
+    const reply = await this.scheduler.offer(actionDigest, { ...options, operationName });
     if (reply.message !== '') throw new Error(`offer refused: ${reply.message}`);
     const commit = await this.scheduler.commitOf(operationName);
     const isHeld = () => this.scheduler.worker.leases.some((lease) => lease.operationName === operationName);
@@ -118,4 +108,11 @@ export class RunningWorker implements AsyncDisposable {
     await this.bus.close();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/** The launcher is compiled once for all tests of this machine, which takes 0.4 s. */
+async function shareCompiledCode(data: string): Promise<void> {
+  const shared = join(tmpdir(), `ingot-test-compile-cache-${process.getuid?.()}`);
+  await mkdir(shared, { recursive: true, mode: 0o700 });
+  await symlink(shared, join(data, 'compile-cache'));
 }

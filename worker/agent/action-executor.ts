@@ -15,4 +15,6 @@ export interface ActionWork {
 export interface ActionExecutor {
   /** Never throws: what goes wrong is the outcome. The signal's reason is a `LeaseEnded`. */
   execute(work: ActionWork, signal: AbortSignal): Promise<LeaseOutcome>;
+  /** Deletes what the lease has on disk, once it is executed. Never throws. */
+  release(place: SandboxPlace): Promise<void>;
 }

@@ -29,6 +29,8 @@ export interface CommitSenderDependencies {
   readonly subject: string;
   readonly workerId: string;
   readonly incarnation: string;
+  /** Before the second try; default 100. */
+  readonly firstDelayMs?: number;
 }
 
 /** Reports the end of a lease, again and again until the scheduler has answered. */
@@ -45,9 +47,9 @@ export class CommitSender {
     outcome: LeaseOutcome,
     options: IoOptions & { readonly digestFunction: DigestFunction_Value },
   ): Promise<CommitReply> {
-    const { bus, subject, logger } = this.#dependencies;
+    const { bus, subject, logger, firstDelayMs = FIRST_DELAY_MS } = this.#dependencies;
     const payload = Commit.encode(await this.#commitOf(lease, outcome, options)).finish();
-    for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
+    for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
       try {
         const reply = await bus.request(subject, payload, { timeoutMs: REPLY_MS, signal: options.signal });
         return decodeMessage(CommitReply, reply, 'commit reply');

@@ -1,3 +1,4 @@
+import type { SandboxPlace } from '../sandbox/sandbox.ts';
 import type { ActionExecutor, ActionWork } from './action-executor.ts';
 import { ActionRun, type ActionRunDependencies } from './action-run.ts';
 import { ExecutionMetadata } from './execution-metadata.ts';
@@ -12,7 +13,7 @@ export class SandboxedActionExecutor implements ActionExecutor {
   }
 
   async execute(work: ActionWork, signal: AbortSignal): Promise<LeaseOutcome> {
-    const { workerId, now, sandbox, logger } = this.#dependencies;
+    const { workerId, now, logger } = this.#dependencies;
     const { queuedTimestamp, operationName } = work.offer;
     const metadata = new ExecutionMetadata({ worker: workerId, queuedTimestamp, now });
     try {
@@ -21,10 +22,16 @@ export class SandboxedActionExecutor implements ActionExecutor {
       metadata.mark('workerCompletedTimestamp');
       logger.info({ operation: operationName, error }, 'action came to no result');
       return outcomeOfError(error, { signal, metadata: metadata.message });
-    } finally {
-      await sandbox.remove(work.place.leaseKey).catch((error: unknown) => {
-        logger.warn({ operation: operationName, error }, 'lease folder was not removed');
-      });
+    }
+  }
+
+  async release({ leaseKey }: SandboxPlace): Promise<void> {
+    const { sandbox, logger } = this.#dependencies;
+    try {
+      await sandbox.remove(leaseKey);
+    } catch (error) {
+      // The launcher's next start deletes what is left.
+      logger.warn({ leaseKey, error }, 'lease folder was not removed');
     }
   }
 }

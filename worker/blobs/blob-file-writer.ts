@@ -26,7 +26,7 @@ export class BlobFileWriter {
     mkdirSync(this.#incoming, { recursive: true });
   }
 
-  /** DATA_LOSS when the bytes are not the digest's; UNAVAILABLE when this disk fails. */
+  /** DATA_LOSS when the bytes are not the digest's; INTERNAL when this disk fails. */
   async write(file: BlobFile, source: AsyncIterable<Uint8Array>): Promise<void> {
     await this.#stage(file, (path) => writeVerified(path, file.digest, source));
   }

@@ -75,8 +75,8 @@ export class LocalBlobCache {
   }
 
   /**
-   * The blob as a pinned file; undefined when the store has no such blob or only damaged bytes. UNAVAILABLE when this
-   * disk fails, or everything on it is in use.
+   * The blob as a pinned file; undefined when the store has no such blob or only damaged bytes. INTERNAL when this
+   * disk fails, UNAVAILABLE when everything on it is in use.
    */
   async acquire(file: BlobFile, { signal }: IoOptions = {}): Promise<PinnedBlob | undefined> {
     const path = blobFileName(file);

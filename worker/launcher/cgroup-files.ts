@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { signalProcess } from './process-tree.ts';
 
@@ -49,6 +49,26 @@ export function removeGroup(folder: string): boolean {
     if (isAbsent(error)) return true;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
+    throw error;
+  }
+}
+
+/** Removes the empty groups below our own one of a controller whose names begin so, and our own one if it can be. */
+export function tidyGroups(controllerFolder: string, prefixes: readonly string[]): void {
+  const own = join(controllerFolder, INGOT_GROUP);
+  for (const entry of readGroups(own)) {
+    if (prefixes.some((prefix) => entry.startsWith(prefix))) removeGroup(join(own, entry));
+  }
+  removeGroup(own);
+}
+
+function readGroups(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [entry.name] : [],
+    );
+  } catch (error) {
+    if (isAbsent(error)) return [];
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import {
   readControlField,
   readControlNumber,
   removeGroup,
+  tidyGroups,
   writeControl,
 } from './cgroup-files.ts';
 
@@ -50,11 +51,8 @@ export class CgroupV1Host implements CgroupHost {
     return group;
   }
 
-  tidy(names: readonly string[]): void {
-    for (const folder of distinct(this.#folders)) {
-      for (const name of names) removeGroup(join(folder, INGOT_GROUP, name));
-      removeGroup(join(folder, INGOT_GROUP));
-    }
+  tidy(prefixes: readonly string[]): void {
+    for (const folder of distinct(this.#folders)) tidyGroups(folder, prefixes);
   }
 }
 

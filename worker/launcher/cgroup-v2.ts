@@ -10,6 +10,7 @@ import {
   readControlField,
   readControlNumber,
   removeGroup,
+  tidyGroups,
   writeControl,
 } from './cgroup-files.ts';
 
@@ -57,9 +58,8 @@ export class CgroupV2Host implements CgroupHost {
     return new CgroupV2(folder);
   }
 
-  tidy(names: readonly string[]): void {
-    for (const name of names) removeGroup(join(this.#folder, INGOT_GROUP, name));
-    removeGroup(join(this.#folder, INGOT_GROUP));
+  tidy(prefixes: readonly string[]): void {
+    tidyGroups(this.#folder, prefixes);
   }
 }
 

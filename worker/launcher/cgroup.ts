@@ -33,6 +33,6 @@ export interface CgroupHost {
   /** How each limit is set: `memory=cgroup v1`, `cpu=none`. */
   readonly limits: readonly string[];
   create(name: string, limits: CgroupLimits): Cgroup;
-  /** Removes what a run of `create` under these names left behind, and the folder around them when empty. */
-  tidy(names: readonly string[]): void;
+  /** Removes empty groups whose names begin so, and the folder around them when nothing else is in it. */
+  tidy(prefixes: readonly string[]): void;
 }

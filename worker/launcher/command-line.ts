@@ -22,6 +22,8 @@ export interface ProcessPreparation {
   readonly joinFiles: readonly string[];
   /** Largest file it may write; 0 for no limit. */
   readonly fileBytes: number;
+  /** Processes and threads its user may have; 0 for no limit. Only of use for a user of its own. */
+  readonly userPids: number;
 }
 
 /**
@@ -29,12 +31,14 @@ export interface ProcessPreparation {
  * there is no moment at which a process of the action is outside of them.
  */
 export function preparedCommandLine(command: CommandLine, preparation: ProcessPreparation): CommandLine {
-  const { joinFiles, fileBytes } = preparation;
+  const { joinFiles, fileBytes, userPids } = preparation;
   const script = [
     'set -e',
     ...joinFiles.map((file) => `echo 0 > ${shellQuoted(file)}`),
     'ulimit -c 0',
     ...(fileBytes > 0 ? [`ulimit -f ${Math.ceil(fileBytes / ULIMIT_BLOCK_BYTES)}`] : []),
+    // dash calls it p, bash u.
+    ...(userPids > 0 ? [`ulimit -p ${userPids} 2>/dev/null || ulimit -u ${userPids}`] : []),
     'exec "$@"',
   ].join('; ');
   return {

@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { unavailable } from '../../core/error.ts';
+import { IngotError } from '../../core/error.ts';
 import { startTimer } from '../../core/timer.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { RunEnded_Termination as Termination } from '../../proto/gen/ingot/v1/launcher.ts';
 import type { Cgroup } from './cgroup.ts';
 import type { CommandLine } from './command-line.ts';
@@ -13,7 +14,7 @@ import { systemError } from './system-error.ts';
 
 /** How often the sizes of stdout and stderr are looked at. A program writes some 100 MB in that time. */
 const STREAM_CHECK_MS = 50;
-/** How long dead processes may take to vanish. One that does not is stuck in the kernel, and its slot is lost. */
+/** The kernel ends a killed process within milliseconds, unless it waits for a disk or a driver that is gone. */
 const DEATH_MS = 10_000;
 /** Where the command line finds its descriptors. */
 export const SECCOMP_FD = 3;
@@ -33,7 +34,12 @@ export interface CommandRunOptions {
   readonly killGraceMs: number;
   /** 0 for no limit. */
   readonly streamBytesMax: number;
+  /** How long dead processes may take to vanish; default 10 s. */
+  readonly deathMs?: number;
 }
+
+/** Processes of an action are stuck in the kernel: their user and what they hold open must not be used again. */
+export class ProcessesRemain extends IngotError {}
 
 /** How a run ended. */
 export interface CommandRunResult {
@@ -60,7 +66,7 @@ export class CommandRun {
     this.#options = options;
   }
 
-  /** UNAVAILABLE when it cannot be started, or processes of it would not die. */
+  /** INTERNAL when it cannot be started; {@link ProcessesRemain} when it cannot be ended. */
   async run(): Promise<CommandRunResult> {
     const { timeoutMs, sandboxed } = this.#options;
     const startMs = performance.now();
@@ -148,19 +154,20 @@ export class CommandRun {
    * looked at when that is done. A zombie has closed all it had.
    */
   async #everyProcessDead(): Promise<void> {
-    const { cgroup, sandboxed } = this.#options;
+    const { cgroup, sandboxed, deathMs = DEATH_MS } = this.#options;
     const group = this.#child?.pid;
     if (!sandboxed && group !== undefined) signalProcess(-group, 'SIGKILL');
     // Before bwrap has told all it knows, the pid of its first process may not have been read yet.
-    await Promise.race([this.#status?.ended, pause(DEATH_MS, undefined, { ref: false })]);
-    const deadlineMs = performance.now() + DEATH_MS;
+    await Promise.race([this.#status?.ended, pause(deathMs, undefined, { ref: false })]);
+    const deadlineMs = performance.now() + deathMs;
     for (;;) {
       const initPid = this.#status?.initPid;
       const members = cgroup?.members().filter(isRunning) ?? [];
       if (members.length === 0 && (initPid === undefined || !isRunning(initPid))) return;
       if (performance.now() > deadlineMs) {
-        throw unavailable(
-          `end the command: ${members.length || 1} of its processes did not die within ${DEATH_MS} ms`,
+        throw new ProcessesRemain(
+          Code.UNAVAILABLE,
+          `end the command: ${members.length || 1} of its processes did not die within ${deathMs} ms`,
         );
       }
       cgroup?.killAll();

@@ -9,8 +9,9 @@ import type {
   RunCommand,
   RunEnded,
 } from '../../proto/gen/ingot/v1/launcher.ts';
+import { ProcessesRemain } from './command-run.ts';
 import { InputRoot } from './input-root.ts';
-import { type LauncherSetup, setUpLauncher } from './launcher-setup.ts';
+import { type LauncherSetup, type LauncherStart, setUpLauncher } from './launcher-setup.ts';
 import { leaseFolderOf } from './lease-folder.ts';
 import { removeTree } from './lease-removal.ts';
 import { LeaseRun } from './lease-run.ts';
@@ -27,13 +28,19 @@ const DONE: ReplyContent = { $case: 'done', value: {} };
  * agent has gone and everything it had running is killed.
  */
 export class LauncherSession {
-  readonly #ownMountNamespace: boolean;
+  readonly #start: LauncherStart;
   #setup: LauncherSetup | undefined;
   readonly #roots = new Map<string, InputRoot>();
   readonly #runs = new Map<string, LeaseRun>();
+  #spoiled = false;
 
-  constructor({ ownMountNamespace }: { readonly ownMountNamespace: boolean }) {
-    this.#ownMountNamespace = ownMountNamespace;
+  constructor(start: LauncherStart) {
+    this.#start = start;
+  }
+
+  /** A slot cannot be used again: this launcher must end, and the next one will pass over the slot's user. */
+  get spoiled(): boolean {
+    return this.#spoiled;
   }
 
   /** The replies to one request, in order; the last one ends it. Errors are replies too. */
@@ -56,8 +63,8 @@ export class LauncherSession {
     switch (request?.$case) {
       case 'configure': {
         if (this.#setup !== undefined) throw failedPrecondition('the launcher is configured already');
-        this.#setup = await setUpLauncher(request.value, { ownMountNamespace: this.#ownMountNamespace });
-        const slotUids = this.#setup.owners.map((owner) => owner?.userId ?? process.getuid?.() ?? 0);
+        this.#setup = await setUpLauncher(request.value, this.#start);
+        const slotUids = this.#setup.owners.map((owner) => owner?.userId ?? this.#start.userId ?? 0);
         yield { $case: 'ready', value: { slotUids, limits: [...this.#setup.limits] } };
         return;
       }
@@ -109,6 +116,9 @@ export class LauncherSession {
     this.#runs.set(leaseKey, run);
     try {
       return await run.run();
+    } catch (error) {
+      this.#spoiled ||= error instanceof ProcessesRemain;
+      throw error;
     } finally {
       this.#runs.delete(leaseKey);
     }

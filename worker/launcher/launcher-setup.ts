@@ -27,21 +27,31 @@ export interface LauncherSetup {
   readonly setpriv: string | undefined;
   /** The compiled system call filter; undefined without one. */
   readonly seccompFile: string | undefined;
+  /** No control group limits processes, but slots have users of their own, whose processes can be. */
+  readonly pidsByUser: boolean;
   /** How each limit will be set. */
   readonly limits: readonly string[];
 }
 
 /** Limits of a worker that may make no control groups. */
-const NO_CGROUP_LIMITS = ['memory=none', 'pids=none', 'cpu=none'];
+const NO_PIDS = 'pids=none';
+const NO_CGROUP_LIMITS = ['memory=none', NO_PIDS, 'cpu=none'];
+
+/** How this process was started. */
+export interface LauncherStart {
+  /** In a mount namespace of its own. */
+  readonly ownMountNamespace: boolean;
+  readonly userId: number | undefined;
+}
 
 /** Reads the agent's configuration and prepares this machine; FAILED_PRECONDITION says what it lacks for the level. */
 export async function setUpLauncher(
   configuration: ConfigureLauncher,
-  { ownMountNamespace }: { readonly ownMountNamespace: boolean },
+  { ownMountNamespace, userId }: LauncherStart,
 ): Promise<LauncherSetup> {
   const { level, slots } = configuration;
   if (!isSandboxLevel(level)) throw failedPrecondition(`there is no sandbox level ${level}`);
-  const programs = checkLevel(level);
+  const programs = checkLevel(level, userId);
   const stage = ownMountNamespace
     ? Stage.show([configuration.workerFolder, ...configuration.mountSources])
     : Stage.none();
@@ -56,7 +66,10 @@ export async function setUpLauncher(
   const filtered = level === 'strict' || (level === 'basic' && process.arch === 'x64');
   const owners = await claimOwners(level, slots);
   const cgroups = findCgroups(cgroupSources(), { cpuCeiling: configuration.cpuCeiling });
-  cgroups?.tidy(owners.map((owner, slot) => slotGroupName(owner, slot)));
+  cgroups?.tidy(owners.map((owner, slot) => slotGroupPrefix(owner, slot)));
+  const byGroups = cgroups?.limits ?? NO_CGROUP_LIMITS;
+  const pidsByUser = level === 'strict' && byGroups.includes(NO_PIDS);
+  const groupLimits = byGroups.map((limit) => (limit === NO_PIDS && pidsByUser ? 'pids=rlimit' : limit));
   return {
     level,
     workerFolder,
@@ -66,16 +79,23 @@ export async function setUpLauncher(
     cgroups,
     ...programs,
     seccompFile: filtered ? writeFilter(workerFolder) : undefined,
-    limits: [...(cgroups?.limits ?? NO_CGROUP_LIMITS), 'file size=rlimit', 'stdout and stderr=polling'],
+    pidsByUser,
+    limits: [...groupLimits, 'file size=rlimit', 'stdout and stderr=polling'],
   };
 }
 
-/** Name of a slot's control group: that of its user, who is alone on this machine, else of this process. */
-export function slotGroupName(owner: Owner | undefined, slot: number): string {
-  return owner === undefined ? `pid-${process.pid}-slot-${slot}` : `user-${owner.userId}`;
+/**
+ * Begins the names of a slot's control groups: with its user, who is alone on this machine, else with this process.
+ * Each run has a group of its own, so that no counter is left from the one before.
+ */
+export function slotGroupPrefix(owner: Owner | undefined, slot: number): string {
+  return owner === undefined ? `pid-${process.pid}-slot-${slot}-` : `user-${owner.userId}-`;
 }
 
-function checkLevel(level: SandboxLevel): Pick<LauncherSetup, 'bwrap' | 'setpriv'> {
+function checkLevel(
+  level: SandboxLevel,
+  userId: number | undefined,
+): Pick<LauncherSetup, 'bwrap' | 'setpriv'> {
   if (level === 'none') return { bwrap: undefined, setpriv: undefined };
   const wayOut = level === 'strict' ? '--sandbox basic or --sandbox none' : '--sandbox none';
   const lacking = (what: string): never => {
@@ -86,7 +106,7 @@ function checkLevel(level: SandboxLevel): Pick<LauncherSetup, 'bwrap' | 'setpriv
   const bwrap = findProgram('bwrap') ?? lacking('the program bwrap (Debian package bubblewrap)');
   if (isSetuid(bwrap)) lacking(`a bwrap that is not setuid, and ${bwrap} is`);
   if (level === 'basic') return { bwrap, setpriv: undefined };
-  if (process.getuid?.() !== 0) lacking(`root, and the worker runs as user ${process.getuid?.()}`);
+  if (userId !== 0) lacking(`root, and the worker runs as user ${userId}`);
   const setpriv = findProgram('setpriv') ?? lacking('the program setpriv (Debian package util-linux)');
   return { bwrap, setpriv };
 }

@@ -11,7 +11,7 @@ import { preparedCommandLine } from './command-line.ts';
 import { CommandRun, type CommandRunResult } from './command-run.ts';
 import { readExecComplaint } from './exec-complaint.ts';
 import type { Owner } from './input-root.ts';
-import { type LauncherSetup, slotGroupName } from './launcher-setup.ts';
+import { type LauncherSetup, slotGroupPrefix } from './launcher-setup.ts';
 import type { LeaseFolder } from './lease-folder.ts';
 import { resourceUsageOf } from './resource-usage.ts';
 import { sandboxCommandLine } from './sandbox-command-line.ts';
@@ -84,7 +84,7 @@ export class LeaseRun {
 
   #makeCgroup(): Cgroup | undefined {
     const { memoryBytes = 0, cpuMillis = 0, pids = 0 } = this.#request.limits ?? {};
-    const name = slotGroupName(this.#owner(), this.#request.slot);
+    const name = slotGroupPrefix(this.#owner(), this.#request.slot) + this.#request.leaseKey;
     return this.#setup.cgroups?.create(name, { memoryBytes, cpuMillis, pids });
   }
 
@@ -101,6 +101,7 @@ export class LeaseRun {
       commandLine: preparedCommandLine(commandLine, {
         joinFiles: open.cgroup?.joinFiles ?? [],
         fileBytes: limits?.fileBytes ?? 0,
+        userPids: this.#setup.pidsByUser ? (limits?.pids ?? 0) : 0,
       }),
       workingFolder,
       sandboxed: this.#setup.bwrap !== undefined,

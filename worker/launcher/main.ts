@@ -21,7 +21,10 @@ const requests = new Socket({ fd: 0, readable: true, writable: false });
 const replies = new Socket({ fd: 1, readable: false, writable: true });
 // The agent is gone: stdin ends as well, and with it this process.
 replies.on('error', () => requests.destroy());
-const session = new LauncherSession({ ownMountNamespace: process.argv.includes(OWN_MOUNT_NAMESPACE) });
+const session = new LauncherSession({
+  ownMountNamespace: process.argv.includes(OWN_MOUNT_NAMESPACE),
+  userId: process.getuid?.(),
+});
 
 async function answer(request: LauncherRequest): Promise<void> {
   let pending: LauncherReply['reply'];
@@ -34,6 +37,7 @@ async function answer(request: LauncherRequest): Promise<void> {
     pending = reply;
   }
   await send(pending, false);
+  if (session.spoiled) requests.destroy();
 }
 
 try {

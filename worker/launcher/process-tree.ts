@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 
 /** What the kernel says of a process. */
 export interface ProcessFacts {
@@ -46,6 +46,16 @@ export function descendantsOf(pid: number): number[] {
     level = level.flatMap((parent) => children.get(parent) ?? []);
   }
   return found;
+}
+
+/** The real users that have a running process. */
+export function usersOfProcesses(): Set<number> {
+  const users = new Set<number>();
+  for (const name of readdirSync('/proc')) {
+    const stats = /^[0-9]+$/.test(name) ? statSync(`/proc/${name}`, { throwIfNoEntry: false }) : undefined;
+    if (stats !== undefined && isRunning(Number(name))) users.add(stats.uid);
+  }
+  return users;
 }
 
 /** Sends a signal; a process that is gone is no error. */

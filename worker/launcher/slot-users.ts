@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { unavailable } from '../../core/error.ts';
+import { usersOfProcesses } from './process-tree.ts';
 
 /** First of the real user ids that actions run as. */
 const FIRST_USER_ID = 61_000;
@@ -22,7 +23,10 @@ export class SlotUsers {
   /** UNAVAILABLE when the machine has no free ids left. */
   static async claim(slots: number): Promise<SlotUsers> {
     const held: { userId: number; hold: Server }[] = [];
+    // Processes stuck in the kernel, of a launcher that had to give them up.
+    const haunted = usersOfProcesses();
     for (let userId = FIRST_USER_ID; userId <= LAST_USER_ID && held.length < slots; userId += 1) {
+      if (haunted.has(userId)) continue;
       const hold = await holdName(`\0ingot-slot-user-${userId}`);
       if (hold !== undefined) held.push({ userId, hold });
     }

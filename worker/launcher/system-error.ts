@@ -1,8 +1,8 @@
-import { IngotError, invalidArgument, unavailable } from '../../core/error.ts';
+import { IngotError, internal, invalidArgument } from '../../core/error.ts';
 
 /**
- * A failed call to the system as the launcher reports it: UNAVAILABLE, since it is this worker (its disk, its limits)
- * and not the action that failed, but for what the action asked for and no machine can do. IngotErrors pass.
+ * A failed call to the system as the worker reports it: INTERNAL, since it is this machine (its disk, its limits) and
+ * not the action that failed, but for what the action asked for and no machine can do. IngotErrors pass.
  */
 export function systemError(error: unknown, attempt: string): IngotError {
   if (error instanceof IngotError) return error;
@@ -11,5 +11,5 @@ export function systemError(error: unknown, attempt: string): IngotError {
     return invalidArgument(`${attempt}: arguments and environment are larger than the system takes`);
   }
   if (code === 'ENAMETOOLONG') return invalidArgument(`${attempt}: a path is longer than the system takes`);
-  return unavailable(`${attempt}: ${code ?? 'unknown error'}: ${message}`, { cause: error });
+  return internal(`${attempt}: ${code ?? 'unknown error'}: ${message}`, { cause: error });
 }

@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TimeSlice } from '../../cache/time-slice.ts';
 import { mapConcurrent } from '../../core/concurrency.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type {
@@ -65,13 +66,14 @@ export class OutputCollector {
     for (const { path, kind, sizeBytes } of entries) {
       if (kind === OutputEntry_Kind.FILE) sizes.set(path, sizeBytes);
     }
+    const slice = new TimeSlice();
     const files = await mapConcurrent(
       sizes,
       HASHES_AT_ONCE,
-      async ([path, sizeBytes]): Promise<[string, OutputBlob]> => [
-        path,
-        await outputFileBlob(join(rootFolder, path), sizeBytes, digestFunction),
-      ],
+      async ([path, sizeBytes]): Promise<[string, OutputBlob]> => {
+        await slice.pause();
+        return [path, await outputFileBlob(join(rootFolder, path), sizeBytes, digestFunction)];
+      },
       options,
     );
     return new OutputAssembly({

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { Digest } from '../../core/digest.ts';
 import type { Logger } from '../../core/logger.ts';
 import { bytesOf } from '../../core/streams.ts';
@@ -20,6 +19,8 @@ export interface OpenSandboxOptions {
   /** Folders of toolchains that actions may ask for. */
   readonly mountSources: readonly string[];
   readonly cpuCeiling: boolean;
+  /** Where the launcher's compiled code is kept; workers of a machine may share it. */
+  readonly compileCacheFolder: string;
   readonly blobCache: LocalBlobCache;
   readonly onHealth: (unhealthyReason: string | undefined) => void;
   readonly logger: Logger;
@@ -53,7 +54,7 @@ export async function openSandbox(options: OpenSandboxOptions): Promise<OpenSand
     startProcess: () =>
       LauncherProcess.start({
         logger,
-        compileCacheFolder: join(workerFolder, 'compile-cache'),
+        compileCacheFolder: options.compileCacheFolder,
         ownMountNamespace,
       }),
     onHealth: options.onHealth,
@@ -62,7 +63,10 @@ export async function openSandbox(options: OpenSandboxOptions): Promise<OpenSand
     const ready = await sandbox.start();
     const probes = await selfTest(options, sandbox);
     const table = Object.fromEntries(probes.map(({ name, seen }) => [name, seen]));
-    logger.info({ sandbox: level, limits: ready.limits, slotUids: ready.slotUids, probes: table }, 'sandbox is ready');
+    logger.info(
+      { sandbox: level, limits: ready.limits, slotUids: ready.slotUids, probes: table },
+      'sandbox is ready',
+    );
     if (level === 'none') logger.warn({}, 'actions run without a sandbox: they can do what this worker can');
     return { sandbox, ready, probes };
   } catch (error) {

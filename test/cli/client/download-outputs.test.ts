@@ -134,7 +134,7 @@ describe('downloadOutputs', () => {
       ),
     ).rejects.toMatchObject({
       code: Code.NOT_FOUND,
-      message: `output \"f\": blob ${digest} is not in the farm`,
+      message: `output "f": blob ${digest} is not in the farm`,
     });
   });
 

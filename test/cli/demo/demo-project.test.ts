@@ -9,7 +9,9 @@ describe.each([
   ['C++', cppDemoProject(), 3],
 ])('the %s project', (_name, project, objectCount) => {
   it('names files that are there', () => {
-    expect(readdirSync(project.folder)).toEqual(expect.arrayContaining([...new Set(project.objects.flatMap(({ inputs }) => inputs)), 'main.cpp']));
+    expect(readdirSync(project.folder)).toEqual(
+      expect.arrayContaining([...new Set(project.objects.flatMap(({ inputs }) => inputs)), 'main.cpp']),
+    );
     expect(project.objects).toHaveLength(objectCount);
   });
 
@@ -33,7 +35,8 @@ describe.each([
 describe('demoTable', () => {
   it('shows stage, worker and time of each action', () => {
     const [first, second, third] = cppDemoProject().objects;
-    if (first === undefined || second === undefined || third === undefined) throw new Error('three objects expected');
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('three objects expected');
     const lines = demoTable(
       [
         { action: first, stage: 'ran', worker: 'w1', startedMs: 0, endedMs: 1500 },

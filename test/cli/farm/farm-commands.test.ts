@@ -92,7 +92,7 @@ describe('ingot status', () => {
     expect(exitCode).toBe(0);
     expect(stdout.split('\n')).toEqual([
       `ingot 0.1.0 at ${endpoint}, up 1 min 05 s, bus: in process`,
-      '1 queued, 2 executing; since the start 3 completed, 4 cache hits, 5 joined',
+      '1 queued, 2 executing; since the start 3 completed, 4 found in the cache, 5 joined',
       '',
       'WORKER  HOST  STATE              SLOTS  CAPACITY                         SANDBOX  TOOLCHAINS',
       'w1      h     ready              1/4    4 cores, 8.0 GiB, 1 GPU (sm_90)  strict   cuda-13.5-abcdef012345',
@@ -111,7 +111,11 @@ describe('ingot status', () => {
   it('answers in JSON', async () => {
     const { endpoint } = await scriptedFarm({ status: STATUS, operations: OPERATIONS });
     const status = JSON.parse((await ingot(endpoint, 'status', '--json')).stdout);
-    expect(status).toMatchObject({ version: '0.1.0', queued: 1, workers: [{ id: 'w1' }, { id: 'w2' }, { id: 'w3' }] });
+    expect(status).toMatchObject({
+      version: '0.1.0',
+      queued: 1,
+      workers: [{ id: 'w1' }, { id: 'w2' }, { id: 'w3' }],
+    });
     expect(status.operations[0]).toEqual({
       name: 'op-run',
       stage: 'executing',
@@ -146,7 +150,11 @@ describe('ingot cancel', () => {
 describe('ingot logs', () => {
   it('shows what a finished operation wrote', async () => {
     const { endpoint } = await scriptedFarm({ status: STATUS, operations: OPERATIONS });
-    expect(await ingot(endpoint, 'logs', 'op-done')).toEqual({ exitCode: 0, stdout: 'out\n', stderr: 'err\n' });
+    expect(await ingot(endpoint, 'logs', 'op-done')).toEqual({
+      exitCode: 0,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
   });
 
   it('shows what a running operation has written so far, and ends', async () => {

@@ -39,7 +39,10 @@ export async function scriptedFarm({ status, operations = [], logs = {} }: Scrip
     listOperations: async ({ pageToken }) => {
       const start = Number(pageToken || 0);
       const nextPageToken = start + 1 < operations.length ? String(start + 1) : '';
-      return ListOperationsResponse.fromPartial({ operations: operations.slice(start, start + 1), nextPageToken });
+      return ListOperationsResponse.fromPartial({
+        operations: operations.slice(start, start + 1),
+        nextPageToken,
+      });
     },
     getOperation: async ({ name }) => find(name),
     cancelOperation: async ({ name }) => {

@@ -173,17 +173,16 @@ describe('what is not uploaded is named', () => {
     expect(missingOf(await rejection(admit(actionDigest)))).toEqual([`blobs/${inputRootDigest}`]);
   });
 
-  test('no more of them than an error can carry', async () => {
+  test('all of them, however many', async () => {
     const { blobStore, admit } = bench();
     const files = Object.fromEntries(
-      Array.from({ length: 100 }, (_, index) => [`f${index}`, `content ${index}`]),
+      Array.from({ length: 500 }, (_, index) => [`f${index}`, `content ${index}`]),
     );
     const { actionDigest } = uploadAction(blobStore, { files });
     for (const content of Object.values(files)) blobStore.remove(Digest.ofBytes(Buffer.from(content)));
     const error = await rejection(admit(actionDigest));
-    expect(error.message).toBe('inputs must be uploaded first: 100 blobs are missing, 40 of them named here');
-    expect(missingOf(error)).toHaveLength(40);
-    expect(error.details[0]!.value.byteLength).toBeLessThan(5_000);
+    expect(error.message).toBe('inputs must be uploaded first: 500 blobs are missing');
+    expect(missingOf(error)).toHaveLength(500);
   });
 
   test('also when a directory is remembered from an earlier action', async () => {

@@ -197,6 +197,13 @@ describe('a handback', () => {
     expect(status?.details).toHaveLength(1);
   });
 
+  test('is kept with as much of its reason as a person reads', () => {
+    const { bench, name, offer } = running();
+    const value = { reason: 'x'.repeat(100_000), free: false };
+    bench.commit(offer, { outcome: { $case: 'handback', value } });
+    expect(bench.record(name).attempts[0]?.reason).toHaveLength(1_000);
+  });
+
   test('a commit of nothing is one', () => {
     const { bench, name, offer } = running();
     bench.commit(offer, { outcome: undefined });

@@ -21,6 +21,16 @@ test('attaching gives how it stands', () => {
   });
 });
 
+test('joining by name counts as a join, and makes the run as urgent as the joiner', () => {
+  const bench = new StateBench();
+  bench.execute('other');
+  const { name } = bench.execute('a', { priority: 5 });
+  bench.send({ kind: 'attach', token: 'joiner', name, joinPriority: -5 });
+  expect(bench.state.joinedTotal).toBe(1);
+  bench.join('w', { slots: 1 });
+  expect(bench.offer().operationName).toBe(name);
+});
+
 test('attaching to nothing is NOT_FOUND', () => {
   const error = thrown(() => new StateBench().attach('operations/x'));
   expect([error.code, error.message]).toEqual([

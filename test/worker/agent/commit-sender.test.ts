@@ -41,6 +41,7 @@ async function sender() {
     subject: 'ingot.scheduler.commit',
     workerId: 'w1',
     incarnation: 'i1',
+    firstDelayMs: 5,
   });
   return { bus, store, commits };
 }

@@ -37,6 +37,10 @@ class ManualExecutor implements ActionExecutor {
     });
   }
 
+  async release(): Promise<void> {
+    // Nothing is on disk.
+  }
+
   end(index: number, message = 'done'): void {
     const response = ExecuteResponse.create({ message });
     this.#ends[index]!({ kind: 'response', response, uncacheableReason: '' });
@@ -78,6 +82,7 @@ describe('WorkerAgent', () => {
         subject: subjects.commit,
         workerId: 'w1',
         incarnation: 'i1',
+        firstDelayMs: 5,
       }),
       health,
       logger: silentLogger,

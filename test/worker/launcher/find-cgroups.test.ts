@@ -37,6 +37,8 @@ describe('findCgroups', () => {
     await writeFile(join(own, 'memory.events'), 'low 0\noom 3\noom_kill 2\n');
     await writeFile(join(own, 'cpu.stat'), 'usage_usec 5000\nuser_usec 3000\nsystem_usec 2000\n');
     await writeFile(join(own, 'pids.events'), 'max 4\n');
+    host.create('user-61000-b', LIMITS);
+    host.create('user-61001-c', LIMITS);
     expect(group.usage()).toEqual({
       memoryPeakBytes: 900,
       oomKills: 2,

@@ -1,15 +1,24 @@
 import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { LauncherProcess } from '../../../worker/launcher/launcher-process.ts';
 import { tempFolder } from '../../cache/temp-folder.ts';
 import { recordingLogger } from '../../core/recording-logger.ts';
 import { rejection } from '../../core/rejection.ts';
 
-async function start(folder: string): Promise<LauncherProcess> {
-  const compileCacheFolder = join(folder, 'compile-cache');
+let cache: Awaited<ReturnType<typeof tempFolder>>;
+beforeAll(async () => {
+  cache = await tempFolder();
+});
+afterAll(async () => {
+  await cache[Symbol.asyncDispose]();
+});
+
+/** With compiled code that is there from the second start on, as for a worker. */
+async function start(): Promise<LauncherProcess> {
+  const compileCacheFolder = join(cache.path, 'compile-cache');
   return await LauncherProcess.start({
     logger: recordingLogger(),
     compileCacheFolder,
@@ -19,10 +28,9 @@ async function start(folder: string): Promise<LauncherProcess> {
 
 describe('LauncherProcess', () => {
   test("has nothing of the agent's environment and is small", async () => {
-    await using folder = await tempFolder();
-    process.env['INGOT_TOKEN'] = 'secret';
-    const launcher = await start(folder.path);
-    delete process.env['INGOT_TOKEN'];
+    process.env.INGOT_TOKEN = 'secret';
+    const launcher = await start();
+    delete process.env.INGOT_TOKEN;
     // Answered, even with an error, it has loaded all of its code.
     const error = await rejection(launcher.request({ $case: 'remove', value: { leaseKey: 'lease-1' } }));
     expect(error).toMatchObject({
@@ -44,8 +52,7 @@ describe('LauncherProcess', () => {
   });
 
   test('fails what is under way when it dies', async () => {
-    await using folder = await tempFolder();
-    const launcher = await start(folder.path);
+    const launcher = await start();
     launcher.kill();
     const request = launcher.request({ $case: 'remove', value: { leaseKey: 'lease-1' } });
     const message = 'the launcher is gone: it ended with SIGKILL';
@@ -56,7 +63,7 @@ describe('LauncherProcess', () => {
 
   test('refuses a lease key that leads elsewhere', async () => {
     await using folder = await tempFolder();
-    const launcher = await start(folder.path);
+    const launcher = await start();
     await launcher.request({
       $case: 'configure',
       value: {

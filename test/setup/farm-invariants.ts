@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+import { cp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Level } from 'level';
+import { expect } from 'vitest';
+import { missingFromResult } from '../../cache/result-closure.ts';
+import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { isRunning, processFacts } from '../../worker/launcher/process-tree.ts';
+import { incomingFiles, verifiedBlobs } from '../e2e/cache-process.ts';
+import type { Cluster } from './cluster.ts';
+import { entriesOf } from './gated-run.ts';
+import { waitUntil } from './wait-until.ts';
+
+const CGROUPS = '/sys/fs/cgroup';
+
+/**
+ * What must hold of a farm at rest with every part up, whatever was done to it: V1 every blob is what its name says, V2
+ * every action result is complete, V4 nothing is left of actions: no process, lease folder, control group or upload.
+ */
+export async function checkInvariants(cluster: Cluster): Promise<void> {
+  await atRest(cluster);
+  const hashes = await verifiedBlobs(join(cluster.folder, 'cache'));
+  await checkResults(cluster, hashes);
+}
+
+/** Waits until nothing is left of any action; the error says what is. */
+export async function atRest(cluster: Cluster): Promise<void> {
+  await waitUntil('the farm to be at rest', async () => {
+    expect(await strayProcesses(cluster)).toEqual([]);
+    expect(await leaseLeftovers(cluster)).toEqual([]);
+    expect(await incomingFiles(join(cluster.folder, 'cache'))).toEqual([]);
+    const { queued, executing } = await cluster.status();
+    expect({ queued, executing }).toEqual({ queued: 0, executing: 0 });
+    return true;
+  });
+}
+
+/** Processes of the farm that are neither a part of it nor the launcher of a worker. */
+export async function strayProcesses(cluster: Cluster): Promise<string[]> {
+  const parts = [cluster.cache, cluster.scheduler, ...cluster.workers].filter(({ isRunning }) => isRunning);
+  const partPids = new Set(parts.map(({ pid }) => pid));
+  const strays: string[] = [];
+  for (const [pid, commandLine] of await processesOf(cluster.folder)) {
+    const isLauncher =
+      partPids.has(processFacts(pid)?.parentPid ?? 0) && commandLine.includes('worker/launcher/main.ts');
+    if (!partPids.has(pid) && !isLauncher) strays.push(`${pid} ${commandLine.slice(0, 200)}`);
+  }
+  return strays;
+}
+
+/** Running processes that have to do with a folder: by their command line, environment or mounts. */
+export async function processesOf(folder: string): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
+  for (const name of await readdir('/proc')) {
+    if (!/^[0-9]+$/.test(name) || Number(name) === process.pid) continue;
+    const read = (file: string): Promise<string> =>
+      // It has ended, or is a process of the kernel.
+      readFile(join('/proc', name, file), 'utf8').catch(() => '');
+    const texts = await Promise.all([read('cmdline'), read('environ'), read('mountinfo')]);
+    if (!texts.some((text) => text.includes(basename(folder))) || !isRunning(Number(name))) continue;
+    found.set(Number(name), texts[0].replaceAll('\0', ' '));
+  }
+  return found;
+}
+
+/** Folders and control groups of leases, of the workers that run. */
+async function leaseLeftovers(cluster: Cluster): Promise<string[]> {
+  const left: string[] = [];
+  for (const [index, worker] of cluster.workers.entries()) {
+    if (!worker.isRunning) continue;
+    const workFolder = join(cluster.folder, `worker-${index + 1}`, 'worker', 'work');
+    for (const lease of await entriesOf(workFolder)) left.push(join(workFolder, lease));
+    const { slotUids } = worker.records.findLast(({ message }) => message === 'sandbox is ready') ?? {};
+    for (const userId of slotUids as number[]) left.push(...(await controlGroupsOf(userId)));
+  }
+  return left;
+}
+
+async function controlGroupsOf(userId: number): Promise<string[]> {
+  const groups: string[] = [];
+  for (const controller of ['', ...(await entriesOf(CGROUPS))]) {
+    const folder = join(CGROUPS, controller, 'ingot', `user-${userId}`);
+    if (existsSync(folder)) groups.push(folder);
+  }
+  return groups;
+}
+
+/** Every result there is a record of must be found, and found complete. */
+async function checkResults(cluster: Cluster, blobHashes: ReadonlySet<string>): Promise<void> {
+  const data = join(cluster.folder, 'cache', 'cache');
+  await using farm = cluster.connect();
+  for (const { instanceName, hash } of await actionKeys(cluster)) {
+    // The key has no size: the action itself has it.
+    expect(blobHashes, 'actions with a result').toContain(hash);
+    const { size } = await stat(join(data, 'cas-v1', 'sha256', hash.slice(0, 2), hash));
+    const result = await farm.actionCache.getActionResult({
+      instanceName,
+      actionDigest: { hash, sizeBytes: size },
+      inlineStdout: false,
+      inlineStderr: false,
+      inlineOutputFiles: [],
+      digestFunction: DigestFunction_Value.SHA256,
+    });
+    const options = { store: farm.blobStore, digestFunction: DigestFunction_Value.SHA256 };
+    expect(await missingFromResult(result, options), `blobs of the result of ${hash}`).toEqual([]);
+    expect(result.exitCode).toBe(0);
+  }
+}
+
+/** The records of the action cache, from a copy, since the cache has its own open. */
+async function actionKeys({ folder }: Cluster): Promise<{ instanceName: string; hash: string }[]> {
+  const copy = join(folder, 'ac-copy');
+  await cp(join(folder, 'cache', 'cache', 'ac-v1'), copy, { recursive: true });
+  const level = new Level<string, Buffer>(copy, { keyEncoding: 'utf8', valueEncoding: 'buffer' });
+  try {
+    const keys: { instanceName: string; hash: string }[] = [];
+    for await (const key of level.keys()) {
+      const [kind, instanceName = '', name = ''] = key.split('\0');
+      if (kind === 'action') keys.push({ instanceName, hash: name.slice(name.indexOf('-') + 1) });
+    }
+    return keys;
+  } finally {
+    await level.close();
+    await rm(copy, { recursive: true });
+  }
+}
