@@ -8,7 +8,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/{core,proto,cache,scheduler,worker,cli}/**/*.test.ts'],
+          include: ['test/*.test.ts', 'test/{core,proto,cache,scheduler,worker,cli}/**/*.test.ts'],
           testTimeout: 15_000,
         },
       },

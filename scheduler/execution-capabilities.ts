@@ -13,7 +13,7 @@ export function executionCapabilities(): ExecutionCapabilities {
     executionPriorityCapabilities: {
       priorities: [{ minPriority: PRIORITY_MIN, maxPriority: PRIORITY_MAX }],
     },
-    supportedNodeProperties: [],
+    supportedNodeProperties: ['mtime', 'unix_mode'],
     digestFunctions: [...digestFunctions],
   };
 }

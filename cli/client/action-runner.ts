@@ -33,12 +33,15 @@ interface ActionRunOptions extends IoOptions {
   readonly skipCacheLookup?: boolean;
 }
 
+/** What {@link ActionRunner} needs of a farm. */
+type RunnerFarm = Pick<FarmConnection, 'address' | 'blobStore' | 'actionCache' | 'execution'>;
+
 /** Asks a farm for the result of an action: from the action cache, or by uploading its inputs and executing it. */
 export class ActionRunner {
-  readonly #farm: FarmConnection;
+  readonly #farm: RunnerFarm;
   readonly #execution: ExecutionClient;
 
-  constructor(farm: FarmConnection) {
+  constructor(farm: RunnerFarm) {
     this.#farm = farm;
     this.#execution = new ExecutionClient({ execution: farm.execution });
   }

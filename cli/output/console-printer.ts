@@ -6,6 +6,7 @@ import { progressLine } from './progress-line.ts';
 
 /** Without a terminal, a long piece of work says how far it is this often. */
 const PLAIN_PROGRESS_INTERVAL_MS = 5_000;
+const NEWLINE = 10;
 
 /** A stream as a process has it: a terminal, a pipe or a file. */
 export type OutputStream = Writable & {
@@ -91,6 +92,7 @@ export class ConsolePrinter implements Printer {
     let flowing = true;
     this.#region.above(() => {
       flowing = target.write(bytes);
+      if (this.isTerminal && target.isTTY === true) this.#region.held = bytes.at(-1) !== NEWLINE;
     });
     if (!flowing) await new Promise((resolve) => target.once('drain', resolve));
   }
@@ -137,6 +139,11 @@ export class ConsolePrinter implements Printer {
   }
 
   #put(stream: OutputStream, text: string): void {
-    this.#region.above(() => stream.write(`${text}\n`));
+    this.#region.above(() => {
+      // An action's last line may have had no end; ours does not go on in it.
+      if (this.#region.held) this.#stderr.write('\n');
+      this.#region.held = false;
+      stream.write(`${text}\n`);
+    });
   }
 }

@@ -17,6 +17,8 @@ export class LiveRegion {
   #shownCount = 0;
   #drawnMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  /** True while the cursor stands in the middle of somebody else's line, which drawing would break. */
+  held = false;
 
   constructor(stream: TerminalStream, now: () => number = () => performance.now()) {
     this.#stream = stream;
@@ -26,6 +28,7 @@ export class LiveRegion {
   /** Shows these lines, now or within the redraw interval. */
   show(lines: readonly string[]): void {
     this.#wanted = lines;
+    if (this.held) return;
     const waitMs = this.#drawnMs + REDRAW_INTERVAL_MS - this.#now();
     if (waitMs <= 0) this.#draw();
     else this.#timer ??= setTimeout(() => this.#draw(), waitMs).unref();
@@ -35,7 +38,7 @@ export class LiveRegion {
   above(write: () => void): void {
     this.#erase();
     write();
-    if (this.#wanted.length > 0) this.#draw();
+    if (this.#wanted.length > 0 && !this.held) this.#draw();
   }
 
   /** Takes the lines away for good. */
@@ -49,6 +52,7 @@ export class LiveRegion {
   #draw(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.held) return;
     this.#erase();
     this.#drawnMs = this.#now();
     const columns = this.#stream.columns ?? 80;

@@ -130,7 +130,7 @@ describe('parseDirectory', () => {
     expect(
       thrown(() => parseDirectory(encoded({ files: [file('a')] }), DigestFunction_Value.BLAKE3)),
     ).toMatchObject({
-      code: Code.INVALID_ARGUMENT,
+      code: Code.UNIMPLEMENTED,
       message: 'directory: "a": digest function 9 is not supported, expected one of sha256',
     });
   });

@@ -169,14 +169,12 @@ export class Cluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** What every part has logged, for the person who looks at a failed test. */
+  /** What every part has logged of late, for the person who looks at a failed test. */
   get logs(): string {
-    const parts = { cache: this.cache, scheduler: this.scheduler, ...this.workers };
-    return Object.entries(parts)
-      .map(([name, { records }]) =>
-        [`${name}:`, ...records.slice(-LOG_LINES_SHOWN).map((line) => JSON.stringify(line))].join('\n'),
-      )
-      .join('\n');
+    const tail = (name: string, { records }: RolePart) =>
+      [`${name}:`, ...records.slice(-LOG_LINES_SHOWN).map((record) => JSON.stringify(record))].join('\n');
+    const workers = this.workers.map((worker, index) => tail(`worker-${index + 1}`, worker));
+    return [tail('cache', this.cache), tail('scheduler', this.scheduler), ...workers].join('\n');
   }
 
   /** Where client commands are started. */

@@ -53,12 +53,10 @@ export function removeGroup(folder: string): boolean {
   }
 }
 
-/** Removes the empty groups below our own one of a controller whose names begin so, and our own one if it can be. */
-export function tidyGroups(controllerFolder: string, prefixes: readonly string[]): void {
+/** Removes the stale and empty groups below our own one of a controller, and our own one if it can be. */
+export function tidyGroups(controllerFolder: string, isStale: (name: string) => boolean): void {
   const own = join(controllerFolder, INGOT_GROUP);
-  for (const entry of readGroups(own)) {
-    if (prefixes.some((prefix) => entry.startsWith(prefix))) removeGroup(join(own, entry));
-  }
+  for (const name of readGroups(own).filter(isStale)) removeGroup(join(own, name));
   removeGroup(own);
 }
 

@@ -51,8 +51,8 @@ export class CgroupV1Host implements CgroupHost {
     return group;
   }
 
-  tidy(prefixes: readonly string[]): void {
-    for (const folder of distinct(this.#folders)) tidyGroups(folder, prefixes);
+  tidy(isStale: (name: string) => boolean): void {
+    for (const folder of distinct(this.#folders)) tidyGroups(folder, isStale);
   }
 }
 

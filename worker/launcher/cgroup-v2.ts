@@ -58,8 +58,8 @@ export class CgroupV2Host implements CgroupHost {
     return new CgroupV2(folder);
   }
 
-  tidy(prefixes: readonly string[]): void {
-    tidyGroups(this.#folder, prefixes);
+  tidy(isStale: (name: string) => boolean): void {
+    tidyGroups(this.#folder, isStale);
   }
 }
 

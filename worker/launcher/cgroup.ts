@@ -33,6 +33,6 @@ export interface CgroupHost {
   /** How each limit is set: `memory=cgroup v1`, `cpu=none`. */
   readonly limits: readonly string[];
   create(name: string, limits: CgroupLimits): Cgroup;
-  /** Removes empty groups whose names begin so, and the folder around them when nothing else is in it. */
-  tidy(prefixes: readonly string[]): void;
+  /** Removes the empty groups of these names, and the folder around them when nothing else is in it. */
+  tidy(isStale: (name: string) => boolean): void;
 }

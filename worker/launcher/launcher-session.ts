@@ -11,7 +11,7 @@ import type {
 } from '../../proto/gen/ingot/v1/launcher.ts';
 import { ProcessesRemain } from './command-run.ts';
 import { InputRoot } from './input-root.ts';
-import { type LauncherSetup, type LauncherStart, setUpLauncher } from './launcher-setup.ts';
+import { isGroupOf, type LauncherSetup, type LauncherStart, setUpLauncher } from './launcher-setup.ts';
 import { leaseFolderOf } from './lease-folder.ts';
 import { removeTree } from './lease-removal.ts';
 import { LeaseRun } from './lease-run.ts';
@@ -56,7 +56,8 @@ export class LauncherSession {
   /** Kills all that runs. */
   close(): void {
     for (const run of this.#runs.values()) run.kill();
-    this.#setup?.cgroups?.tidy([]);
+    const { cgroups, owners = [] } = this.#setup ?? {};
+    cgroups?.tidy((name) => isGroupOf(owners, name));
   }
 
   async *#answer(request: LauncherRequest['request']): AsyncGenerator<ReplyContent> {

@@ -9,6 +9,7 @@ import { cgroupSources, findCgroups } from './find-cgroups.ts';
 import type { Owner } from './input-root.ts';
 import { workFolderOf } from './lease-folder.ts';
 import { removeTree } from './lease-removal.ts';
+import { isRunning } from './process-tree.ts';
 import { findProgram, isSetuid } from './programs.ts';
 import { SlotUsers } from './slot-users.ts';
 import { Stage } from './stage.ts';
@@ -66,7 +67,7 @@ export async function setUpLauncher(
   const filtered = level === 'strict' || (level === 'basic' && process.arch === 'x64');
   const owners = await claimOwners(level, slots);
   const cgroups = findCgroups(cgroupSources(), { cpuCeiling: configuration.cpuCeiling });
-  cgroups?.tidy(owners.map((owner, slot) => slotGroupPrefix(owner, slot)));
+  cgroups?.tidy((name) => isGroupOf(owners, name) || isGroupOfDead(name));
   const byGroups = cgroups?.limits ?? NO_CGROUP_LIMITS;
   const pidsByUser = level === 'strict' && byGroups.includes(NO_PIDS);
   const groupLimits = byGroups.map((limit) => (limit === NO_PIDS && pidsByUser ? 'pids=rlimit' : limit));
@@ -90,6 +91,17 @@ export async function setUpLauncher(
  */
 export function slotGroupPrefix(owner: Owner | undefined, slot: number): string {
   return owner === undefined ? `pid-${process.pid}-slot-${slot}-` : `user-${owner.userId}-`;
+}
+
+/** True for the control groups of these slots. */
+export function isGroupOf(owners: LauncherSetup['owners'], name: string): boolean {
+  return owners.some((owner, slot) => name.startsWith(slotGroupPrefix(owner, slot)));
+}
+
+/** True for those of a launcher that was killed and whose slots had no users of their own. */
+function isGroupOfDead(name: string): boolean {
+  const pid = /^pid-([0-9]+)-/.exec(name)?.[1];
+  return pid !== undefined && !isRunning(Number(pid));
 }
 
 function checkLevel(

@@ -47,6 +47,21 @@ describe('ConsolePrinter', () => {
     expect([stdout.text, stderr.text]).toEqual(['no newline', 'A']);
   });
 
+  it('does not draw into a line that an action has not ended', async () => {
+    // One terminal, as a person has it: both streams end up on it.
+    const terminal = new CapturedStream({ isTTY: true });
+    const p = new ConsolePrinter({ stdout: terminal, stderr: terminal, json: false, verbosity: 'normal' });
+    p.live(['executing']);
+    await p.output('stdout', Buffer.from('50 %'));
+    p.live(['executing still']);
+    await p.output('stdout', Buffer.from(' 100 %'));
+    expect(terminal.text.endsWith('50 % 100 %')).toBe(true);
+    await p.output('stdout', Buffer.from('\nno end'));
+    p.liveEnd();
+    p.note('ran');
+    expect(terminal.screen).toEqual(['50 % 100 %', 'no end', 'ran']);
+  });
+
   it('redraws progress in place on a terminal, and leaves the last word', () => {
     const { printer: p, stderr, clock } = printer({ isTTY: true });
     const progress = p.progress('upload', 100);

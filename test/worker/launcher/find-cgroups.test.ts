@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -37,8 +37,6 @@ describe('findCgroups', () => {
     await writeFile(join(own, 'memory.events'), 'low 0\noom 3\noom_kill 2\n');
     await writeFile(join(own, 'cpu.stat'), 'usage_usec 5000\nuser_usec 3000\nsystem_usec 2000\n');
     await writeFile(join(own, 'pids.events'), 'max 4\n');
-    host.create('user-61000-b', LIMITS);
-    host.create('user-61001-c', LIMITS);
     expect(group.usage()).toEqual({
       memoryPeakBytes: 900,
       oomKills: 2,
@@ -68,6 +66,19 @@ describe('findCgroups', () => {
     expect(read(path, 'memory/own/group/ingot/user-61000/memory.limit_in_bytes')).toBe('1000');
     expect(read(path, 'cpu/ingot/user-61000/cpu.shares')).toBe('1536');
     expect(existsSync(join(path, 'cpu/ingot/user-61000/cpu.cfs_quota_us'))).toBe(false);
+  });
+
+  test('removes what an earlier process left, and nothing of others', async () => {
+    await using folder = await tempFolder();
+    const { path } = folder;
+    await mkdir(join(path, 'memory', 'ingot', 'user-61000-lease-1'), { recursive: true });
+    await mkdir(join(path, 'memory', 'ingot', 'user-61001-lease-1'));
+    const mounts = `cgroup ${path}/memory cgroup rw,memory 0 0`;
+    const host = findCgroups({ mounts, membership: '' }, { cpuCeiling: false })!;
+    host.tidy((name) => name.startsWith('user-61000-'));
+    expect(readdirSync(join(path, 'memory', 'ingot'))).toEqual(['user-61001-lease-1']);
+    host.tidy(() => true);
+    expect(readdirSync(join(path, 'memory'))).toEqual([]);
   });
 
   test('finds nothing where there is nothing', () => {
