@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { byteSize } from '../core/config-values.ts';
+import { byteSize } from '../core/config/config-values.ts';
 
 const TIB = 2 ** 40;
 

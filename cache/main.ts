@@ -3,30 +3,30 @@ import { join } from 'node:path';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { RoleHost } from '../core/role.ts';
-import type { RpcServer } from '../core/rpc-server.ts';
+import type { RpcServer } from '../core/rpc/rpc-server.ts';
 import type {
   CacheCapabilities,
   ExecutionCapabilities,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { ActionCache } from './action-cache.ts';
+import { CompletenessCheckingActionCache } from './actions/completeness-checking-action-cache.ts';
+import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-cache.ts';
+import { LevelOpaqueEntries } from './actions/level-opaque-entries.ts';
+import { LevelRecords } from './actions/level-records.ts';
 import type { BlobStore } from './blob-store.ts';
-import { cacheCapabilities } from './cache-capabilities.ts';
-import { CompletenessCheckingActionCache } from './completeness-checking-action-cache.ts';
+import { EmptyBlobStore } from './blobs/empty-blob-store.ts';
+import { blobStoreFailPoints, FileBlobStore } from './blobs/file-blob-store.ts';
+import { SizeLimitedBlobStore } from './blobs/size-limited-blob-store.ts';
 import type { CacheConfig } from './config.ts';
-import { EmptyBlobStore } from './empty-blob-store.ts';
-import { blobStoreFailPoints, FileBlobStore } from './file-blob-store.ts';
-import { FileLogStreams } from './file-log-streams.ts';
-import { HttpAcView } from './http-ac-view.ts';
-import { type HttpAddress, HttpCacheServer } from './http-cache-server.ts';
-import { HttpCasView } from './http-cas-view.ts';
-import { actionCacheFailPoints, LevelActionCache } from './level-action-cache.ts';
-import { LevelOpaqueEntries } from './level-opaque-entries.ts';
-import { LevelRecords } from './level-records.ts';
-import { mountCache } from './mount-cache.ts';
-import type { ResumableLogStreams } from './resumable-log-streams.ts';
-import { sameStoresFor } from './same-stores.ts';
-import { SizeLimitedBlobStore } from './size-limited-blob-store.ts';
-import { WriteSessions } from './write-sessions.ts';
+import { cacheCapabilities } from './grpc/cache-capabilities.ts';
+import { mountCache } from './grpc/mount-cache.ts';
+import { sameStoresFor } from './grpc/same-stores.ts';
+import { WriteSessions } from './grpc/write-sessions.ts';
+import { HttpAcView } from './http/http-ac-view.ts';
+import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
+import { HttpCasView } from './http/http-cas-view.ts';
+import { FileLogStreams } from './logs/file-log-streams.ts';
+import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
 export interface Cache {

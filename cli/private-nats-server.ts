@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { delay } from '../core/abort.ts';
 import { internal, unavailable } from '../core/error.ts';
-import type { Logger } from '../core/logger.ts';
+import type { Logger } from '../core/log/logger.ts';
 import { findProgram, withSystemFolders } from './toolchain/find-program.ts';
 
 /** A server that has not said its port by then does not start. It takes some 20 ms. */

@@ -3,7 +3,7 @@ import type { Any } from '../proto/gen/google/protobuf/any.ts';
 import { PreconditionFailure, RetryInfo } from '../proto/gen/google/rpc/error_details.ts';
 import type { Digest } from './digest.ts';
 import { formatReadName } from './resource-name.ts';
-import type { MessageCodec } from './rpc-service.ts';
+import type { MessageCodec } from './rpc/rpc-service.ts';
 
 const TYPE_URL_PREFIX = 'type.googleapis.com/';
 

@@ -1,6 +1,6 @@
 import { linkedAbort, untilAborted } from './abort.ts';
 import { deadlineExceeded } from './error.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from './log/logger.ts';
 
 /** What a close step still gets once the deadline has passed: time to say goodbye, not to finish. */
 const LATE_STEP_MS = 250;

@@ -1,5 +1,5 @@
 import type { Lifecycle } from './lifecycle.ts';
-import type { Logger } from './logger.ts';
+import type { Logger } from './log/logger.ts';
 
 /** What every role's composition root is handed. */
 export interface RoleHost {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration } from '../core/config-values.ts';
+import { count, duration } from '../core/config/config-values.ts';
 
 /** Words with dots between, as bus subjects are made of. */
 const SUBJECT_PREFIX = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;

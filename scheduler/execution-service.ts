@@ -1,9 +1,9 @@
 import type { BlobStore } from '../cache/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { type IngotError, isIngotError } from '../core/error.ts';
-import type { Logger } from '../core/logger.ts';
-import type { CallContext, ServiceImplementation } from '../core/rpc-service.ts';
-import { STATUS_DETAILS_BYTES_MAX } from '../core/rpc-status.ts';
+import type { Logger } from '../core/log/logger.ts';
+import type { CallContext, ServiceImplementation } from '../core/rpc/rpc-service.ts';
+import { STATUS_DETAILS_BYTES_MAX } from '../core/rpc/rpc-status.ts';
 import {
   ExecutedActionMetadata,
   type ExecuteRequest,

@@ -1,4 +1,4 @@
-import type { ServiceImplementation } from '../core/rpc-service.ts';
+import type { ServiceImplementation } from '../core/rpc/rpc-service.ts';
 import type { Resources } from '../proto/gen/ingot/v1/bus.ts';
 import type { FarmDefinition, FarmStatus, WorkerStatus } from '../proto/gen/ingot/v1/farm.ts';
 import type { Clock } from './clock.ts';

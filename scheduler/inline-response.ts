@@ -1,8 +1,8 @@
 import type { BlobStore } from '../cache/blob-store.ts';
-import { type InlineHints, inlineOutputs } from '../cache/inline-outputs.ts';
+import { type InlineHints, inlineOutputs } from '../cache/grpc/inline-outputs.ts';
 import { throwIfAborted } from '../core/abort.ts';
 import type { IoOptions } from '../core/io-options.ts';
-import type { Logger } from '../core/logger.ts';
+import type { Logger } from '../core/log/logger.ts';
 import type { OperationView } from './state/operation-view.ts';
 
 /** What {@link inlineResponse} needs besides the view. */

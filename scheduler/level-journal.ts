@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Level } from 'level';
-import { GroupCommit } from '../cache/group-commit.ts';
-import { openRecord, sealRecord } from '../cache/record-checksum.ts';
+import { openRecord, sealRecord } from '../cache/actions/record-checksum.ts';
 import { failedPrecondition, type IngotError, internal, resourceExhausted } from '../core/error.ts';
-import type { Logger } from '../core/logger.ts';
+import { GroupCommit } from '../core/group-commit.ts';
+import type { Logger } from '../core/log/logger.ts';
 import { OperationRecord } from '../proto/gen/ingot/v1/journal.ts';
 import type { Journal } from './journal.ts';
 

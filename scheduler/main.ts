@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { ActionCache } from '../cache/action-cache.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
+import type { MessageBus } from '../core/bus/message-bus.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
-import type { MessageBus } from '../core/message-bus.ts';
 import type { RoleHost } from '../core/role.ts';
-import type { RpcServer } from '../core/rpc-server.ts';
+import type { RpcServer } from '../core/rpc/rpc-server.ts';
 import {
   type ExecutionCapabilities,
   ExecutionDefinition,

@@ -1,7 +1,7 @@
 import { linkedAbort } from '../core/abort.ts';
 import { invalidArgument, isIngotError } from '../core/error.ts';
 import { quote } from '../core/quote.ts';
-import type { ServiceImplementation } from '../core/rpc-service.ts';
+import type { ServiceImplementation } from '../core/rpc/rpc-service.ts';
 import type {
   ListOperationsRequest,
   ListOperationsResponse,

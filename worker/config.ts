@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { z } from 'zod';
-import { byteSize, count, duration, keyValues } from '../core/config-values.ts';
+import { byteSize, count, duration, keyValues } from '../core/config/config-values.ts';
 import { SANDBOX_LEVELS } from './sandbox/sandbox-level.ts';
 
 /** Words with dots between, as bus subjects are made of. */

@@ -1,7 +1,7 @@
 import { delay } from '../core/abort.ts';
 import { isIngotError } from '../core/error.ts';
 import type { IoOptions } from '../core/io-options.ts';
-import type { Logger } from '../core/logger.ts';
+import type { Logger } from '../core/log/logger.ts';
 import { Code } from '../proto/gen/google/rpc/code.ts';
 
 const FIRST_DELAY_MS = 100;

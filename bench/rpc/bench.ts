@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { RpcChannel } from '../../core/rpc-channel.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import {
   ByteStreamDefinition,
   QueryWriteStatusRequest,

@@ -8,10 +8,10 @@ import {
   type ServiceDefinition,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { ByteStreamDefinition } from '../../core/byte-stream-definition.ts';
-import { silentLogger } from '../../core/logger.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
-import type { ServiceImplementation } from '../../core/rpc-service.ts';
+import { silentLogger } from '../../core/log/logger.ts';
+import { ByteStreamDefinition } from '../../core/rpc/byte-stream-definition.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
+import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
 import type {
   QueryWriteStatusRequest,
   QueryWriteStatusResponse,

@@ -3,7 +3,7 @@ import type { Digest } from '../../core/digest.ts';
 import { internal, isIngotError, unavailable, wrap } from '../../core/error.ts';
 import { unpackAny } from '../../core/error-details.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { ServiceClient } from '../../core/rpc-service.ts';
+import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import {
   ExecuteOperationMetadata,
   ExecuteResponse,

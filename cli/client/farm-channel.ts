@@ -1,5 +1,5 @@
-import { RpcChannel, type RpcChannelOptions } from '../../core/rpc-channel.ts';
-import type { CallOptions, ServiceClient, ServiceDefinition } from '../../core/rpc-service.ts';
+import { RpcChannel, type RpcChannelOptions } from '../../core/rpc/rpc-channel.ts';
+import type { CallOptions, ServiceClient, ServiceDefinition } from '../../core/rpc/rpc-service.ts';
 
 interface FarmChannelOptions extends RpcChannelOptions {
   /** Added to every call; a call's own options come first. */

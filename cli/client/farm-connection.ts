@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
-import { ByteStreamDefinition } from '../../core/byte-stream-definition.ts';
+import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { isIngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { CallOptions, ServiceClient } from '../../core/rpc-service.ts';
+import { ByteStreamDefinition } from '../../core/rpc/byte-stream-definition.ts';
+import type { CallOptions, ServiceClient } from '../../core/rpc/rpc-service.ts';
 import {
   ActionCacheDefinition,
   ExecutionDefinition,

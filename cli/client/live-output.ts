@@ -2,7 +2,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { delay, linkedAbort } from '../../core/abort.ts';
 import { cancelled } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { ServiceClient } from '../../core/rpc-service.ts';
+import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import type {
   ActionResult,
   ExecuteOperationMetadata,

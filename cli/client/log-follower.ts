@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { delay } from '../../core/abort.ts';
 import { isIngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { ServiceClient } from '../../core/rpc-service.ts';
+import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import type { ByteStreamDefinition } from '../../proto/gen/google/bytestream/bytestream.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 

@@ -1,5 +1,5 @@
 import { isIngotError } from '../../core/error.ts';
-import type { Toolchain } from '../../core/toolchain.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 import type { CommandContext } from '../command-context.ts';
 import { HintedError } from '../hinted-error.ts';
 import { formatBytes } from '../output/format-bytes.ts';

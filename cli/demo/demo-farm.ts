@@ -4,7 +4,7 @@ import { composeCache } from '../../cache/main.ts';
 import { isIngotError } from '../../core/error.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
 import type { RoleHost } from '../../core/role.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
 import type { FarmStatus } from '../../proto/gen/ingot/v1/farm.ts';
 import { schedulerConfigSchema } from '../../scheduler/config.ts';
 import { composeScheduler } from '../../scheduler/main.ts';

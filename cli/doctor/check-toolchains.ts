@@ -1,4 +1,4 @@
-import { listToolchains } from '../../core/toolchain-folder.ts';
+import { listToolchains } from '../../core/toolchain/toolchain-folder.ts';
 import { findHostNvcc } from '../toolchain/find-host-nvcc.ts';
 import type { DoctorHost } from './doctor-host.ts';
 import type { Finding } from './finding.ts';

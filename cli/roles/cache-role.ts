@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { cacheConfigSchema } from '../../cache/config.ts';
 import { composeCache } from '../../cache/main.ts';
-import { hostPort } from '../../core/config-values.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
+import { hostPort } from '../../core/config/config-values.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatAddress, listenHttp, listenRpc } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';

@@ -1,6 +1,6 @@
 import type { Cache } from '../../cache/main.ts';
 import { failedPrecondition } from '../../core/error.ts';
-import type { RpcAddress, RpcServer } from '../../core/rpc-server.ts';
+import type { RpcAddress, RpcServer } from '../../core/rpc/rpc-server.ts';
 import { systemCodeOf } from '../client/file-error.ts';
 import { HintedError } from '../hinted-error.ts';
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { InProcessMessageBus } from '../../core/in-process-message-bus.ts';
+import { InProcessMessageBus } from '../../core/bus/in-process-message-bus.ts';
+import type { MessageBus } from '../../core/bus/message-bus.ts';
+import { NatsMessageBus } from '../../core/bus/nats-message-bus.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { MessageBus } from '../../core/message-bus.ts';
-import { NatsMessageBus } from '../../core/nats-message-bus.ts';
 import type { RoleHost } from '../../core/role.ts';
 import { PrivateNatsServer } from '../private-nats-server.ts';
 import { findProgram, withSystemFolders } from '../toolchain/find-program.ts';

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { readConfig } from '../../core/config.ts';
-import { duration } from '../../core/config-values.ts';
+import { readConfig } from '../../core/config/config.ts';
+import { duration } from '../../core/config/config-values.ts';
 import { isIngotError } from '../../core/error.ts';
-import { LOG_FORMATS, LOG_LEVELS } from '../../core/logger.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../../core/log/logger.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { ProgramIo } from '../command-context.ts';
 import { UsageError } from '../usage-error.ts';

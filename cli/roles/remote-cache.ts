@@ -1,18 +1,18 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { GrpcActionCache } from '../../cache/grpc-action-cache.ts';
-import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
-import { GrpcLogStreams } from '../../cache/grpc-log-streams.ts';
+import { mountCache } from '../../cache/grpc/mount-cache.ts';
+import { sameStoresFor } from '../../cache/grpc/same-stores.ts';
+import { WriteSessions } from '../../cache/grpc/write-sessions.ts';
 import type { LogStreams } from '../../cache/log-streams.ts';
-import { mountCache } from '../../cache/mount-cache.ts';
-import { sameStoresFor } from '../../cache/same-stores.ts';
-import { WriteSessions } from '../../cache/write-sessions.ts';
+import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
+import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
+import { GrpcLogStreams } from '../../cache/remote/grpc-log-streams.ts';
 import { delay, linkedAbort } from '../../core/abort.ts';
 import { failedPrecondition, isIngotError, unavailable } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { RoleHost } from '../../core/role.ts';
-import { RpcChannel } from '../../core/rpc-channel.ts';
-import type { RpcServer } from '../../core/rpc-server.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import type { RpcServer } from '../../core/rpc/rpc-server.ts';
 import {
   type CacheCapabilities,
   CapabilitiesDefinition,

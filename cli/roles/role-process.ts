@@ -1,5 +1,5 @@
 import { Lifecycle } from '../../core/lifecycle.ts';
-import { createLogger, type LogFormat, type Logger, type LogLevel } from '../../core/logger.ts';
+import { createLogger, type LogFormat, type Logger, type LogLevel } from '../../core/log/logger.ts';
 import type { RoleHost } from '../../core/role.ts';
 import type { CommandContext } from '../command-context.ts';
 import { ExitCode } from '../exit-code.ts';

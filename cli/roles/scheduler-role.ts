@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { hostPort } from '../../core/config-values.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
+import { hostPort } from '../../core/config/config-values.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
 import { schedulerConfigSchema } from '../../scheduler/config.ts';
 import { composeScheduler } from '../../scheduler/main.ts';
 import type { CommandContext } from '../command-context.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostPort } from '../../core/config-values.ts';
+import { hostPort } from '../../core/config/config-values.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
 import { composeWorker } from '../../worker/main.ts';
 import type { CommandContext } from '../command-context.ts';

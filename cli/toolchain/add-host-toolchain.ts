@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isIngotError } from '../../core/error.ts';
-import { describeToolchain } from '../../core/toolchain.ts';
+import { describeToolchain } from '../../core/toolchain/toolchain.ts';
 import {
   readToolchainManifest,
   type ToolchainManifest,
   writeToolchainManifest,
-} from '../../core/toolchain-manifest.ts';
-import { fingerprintTree } from '../../core/tree-fingerprint.ts';
-import { identifyTree, type TreeIdentity } from '../../core/tree-identity.ts';
+} from '../../core/toolchain/toolchain-manifest.ts';
+import { fingerprintTree } from '../../core/toolchain/tree-fingerprint.ts';
+import { identifyTree, type TreeIdentity } from '../../core/toolchain/tree-identity.ts';
 import { CUDA_PARTS } from './cuda-tree.ts';
 import type { HostNvcc } from './find-host-nvcc.ts';
 import type { InstalledToolchain } from './install-cuda-toolchain.ts';

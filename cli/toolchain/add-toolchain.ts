@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { isIngotError } from '../../core/error.ts';
-import type { Toolchain } from '../../core/toolchain.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatBytes } from '../output/format-bytes.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ToolchainManifest } from '../../core/toolchain-manifest.ts';
+import type { ToolchainManifest } from '../../core/toolchain/toolchain-manifest.ts';
 import type { CudaRelease } from './cuda-release.ts';
 import { folderBytes } from './folder-bytes.ts';
 import type { OnInstallEvent } from './install-event.ts';

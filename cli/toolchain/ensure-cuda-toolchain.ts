@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type IngotError, isIngotError, notFound } from '../../core/error.ts';
-import type { Toolchain } from '../../core/toolchain.ts';
-import { listToolchains } from '../../core/toolchain-folder.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
+import { listToolchains } from '../../core/toolchain/toolchain-folder.ts';
 import { HintedError } from '../hinted-error.ts';
 import { addHostToolchain } from './add-host-toolchain.ts';
 import { findHostNvcc } from './find-host-nvcc.ts';

@@ -1,4 +1,4 @@
-import { listToolchains } from '../../core/toolchain-folder.ts';
+import { listToolchains } from '../../core/toolchain/toolchain-folder.ts';
 import type { CommandContext } from '../command-context.ts';
 import { ExitCode } from '../exit-code.ts';
 import { formatBytes } from '../output/format-bytes.ts';

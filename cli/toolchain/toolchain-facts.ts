@@ -1,4 +1,4 @@
-import type { Toolchain } from '../../core/toolchain.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 
 /** A toolchain as `--json` shows it. */
 export interface ToolchainFacts {

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { walkTree } from '../../cache/tree-walk.ts';
+import { walkTree } from '../../cache/tree/tree-walk.ts';
 import { Digest } from '../../core/digest.ts';
 import { wrap } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';

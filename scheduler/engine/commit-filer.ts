@@ -1,6 +1,6 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
+import { missingFromResult } from '../../cache/actions/result-closure.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { missingFromResult } from '../../cache/result-closure.ts';
 import { linkedAbort } from '../../core/abort.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { Digest } from '../../core/digest.ts';

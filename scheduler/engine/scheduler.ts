@@ -1,7 +1,7 @@
 import { IngotError, notFound, unavailable } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import { quote } from '../../core/quote.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { Commit, CommitReply } from '../../proto/gen/ingot/v1/bus.ts';

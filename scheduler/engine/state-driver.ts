@@ -1,7 +1,7 @@
 import { delay } from '../../core/abort.ts';
 import { cancelled, type IngotError, toIngotError } from '../../core/error.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import type { OperationRecord } from '../../proto/gen/ingot/v1/journal.ts';
 import type { Clock } from '../clock.ts';
 import type { Journal } from '../journal.ts';

@@ -1,8 +1,8 @@
 import { linkedAbort } from '../../core/abort.ts';
+import type { BusHandler, BusSubscription, MessageBus } from '../../core/bus/message-bus.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { cancelled, isIngotError } from '../../core/error.ts';
-import type { Logger } from '../../core/logger.ts';
-import type { BusHandler, BusSubscription, MessageBus } from '../../core/message-bus.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import {
   CancelLease,

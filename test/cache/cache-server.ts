@@ -1,9 +1,9 @@
 import { composeCache } from '../../cache/main.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
-import { silentLogger } from '../../core/logger.ts';
-import { RpcChannel } from '../../core/rpc-channel.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
-import { tempFolder } from './temp-folder.ts';
+import { silentLogger } from '../../core/log/logger.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 
 /** A whole cache in a temporary folder, with a gRPC server and a channel to it. */
 export async function openCacheServer(

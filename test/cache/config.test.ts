@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cacheConfigSchema } from '../../cache/config.ts';
-import { readConfig } from '../../core/config.ts';
+import { readConfig } from '../../core/config/config.ts';
 
 describe('the cache configuration', () => {
   it('has defaults for all but the folder', () => {

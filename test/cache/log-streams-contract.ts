@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PushSource } from '../../cache/push-source.ts';
-import type { ResumableLogStreams } from '../../cache/resumable-log-streams.ts';
+import { PushSource } from '../../cache/grpc/push-source.ts';
+import type { ResumableLogStreams } from '../../cache/logs/resumable-log-streams.ts';
 import { cancelled } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';

@@ -1,7 +1,7 @@
-import { abortableSource } from '../../cache/abortable-source.ts';
 import type { BlobStore, ByteRange } from '../../cache/blob-store.ts';
-import { spanOf } from '../../cache/byte-range.ts';
+import { spanOf } from '../../cache/blobs/byte-range.ts';
 import { linkedAbort, throwIfAborted } from '../../core/abort.ts';
+import { abortableSource } from '../../core/abortable-source.ts';
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';

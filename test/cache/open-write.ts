@@ -1,5 +1,5 @@
 import { cancelled } from '../../core/error.ts';
-import type { ServiceClient } from '../../core/rpc-service.ts';
+import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import type {
   ByteStreamDefinition,
   WriteRequest,

@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PrivateNatsServer } from '../../cli/private-nats-server.ts';
 import { findProgram, withSystemFolders } from '../../cli/toolchain/find-program.ts';
-import { silentLogger } from '../../core/logger.ts';
-import { NatsMessageBus } from '../../core/nats-message-bus.ts';
+import { NatsMessageBus } from '../../core/bus/nats-message-bus.ts';
+import { silentLogger } from '../../core/log/logger.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { tempFolder } from './temp-folder.ts';
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { abortReason, delay, linkedAbort, throwIfAborted, untilAborted } from '../../core/abort.ts';
 import { notFound, unavailable } from '../../core/error.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { rejection, thrown } from './rejection.ts';
+import { rejection, thrown } from '../setup/rejection.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

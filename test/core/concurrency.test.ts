@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { mapConcurrent, Semaphore } from '../../core/concurrency.ts';
 import { notFound } from '../../core/error.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { rejection } from './rejection.ts';
+import { rejection } from '../setup/rejection.ts';
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { Command, Digest } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { thrown } from './rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 /** A Command whose only argument is these bytes. */
 const commandOf = (...text: number[]): Uint8Array => Uint8Array.of(0x0a, text.length, ...text);

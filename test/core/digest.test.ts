@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Digest, DigestHasher, digestFunctions } from '../../core/digest.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { thrown } from './rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const HASH = createHash('sha256').update('hello').digest('hex');

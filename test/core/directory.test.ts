@@ -15,7 +15,7 @@ import {
   Directory,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { thrown } from './rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 const digest = Digest.ofBytes(Buffer.from('content')).toMessage();
 const file = (name: string) => ({ name, digest });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { noFailPoints, parseFailPoints } from '../../core/fail-point.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { thrown } from './rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 const KNOWN = ['cas.after_write', 'ac.after_put'];
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FolderLock } from '../../core/folder-lock.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { rejection } from './rejection.ts';
+import { rejection } from '../setup/rejection.ts';
 
 const MODULE = join(import.meta.dirname, '../../core/folder-lock.ts');
 let folder: string;

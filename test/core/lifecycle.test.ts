@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { unavailable } from '../../core/error.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { recordingLogger } from './recording-logger.ts';
+import { recordingLogger } from '../setup/recording-logger.ts';
 
 function setUp() {
   const logger = recordingLogger();

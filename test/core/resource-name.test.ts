@@ -14,7 +14,7 @@ import {
 } from '../../core/resource-name.ts';
 import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { thrown } from './rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 const { IDENTITY, ZSTD, DEFLATE, BROTLI } = Compressor_Value;
 const DIGEST = Digest.ofBytes(Buffer.from('hello'));

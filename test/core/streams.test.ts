@@ -4,7 +4,7 @@ import { Digest, DigestHasher } from '../../core/digest.ts';
 import { bytesOf, collectBytes, hashing, rechunk } from '../../core/streams.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { rejection } from './rejection.ts';
+import { rejection } from '../setup/rejection.ts';
 
 /** A source that remembers how far it was read and whether it was closed. */
 function watched(chunks: readonly Uint8Array[]) {

@@ -1,4 +1,4 @@
-import { RpcChannel } from '../../core/rpc-channel.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { ByteStreamDefinition } from '../../proto/gen/google/bytestream/bytestream.ts';
 import { sampleBytes } from '../cache/bytes.ts';
 

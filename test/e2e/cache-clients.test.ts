@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
-import { RpcChannel } from '../../core/rpc-channel.ts';
-import type { ServiceClient } from '../../core/rpc-service.ts';
+import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import {
   ByteStreamDefinition,
   type QueryWriteStatusResponse,

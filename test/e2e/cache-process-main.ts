@@ -1,7 +1,7 @@
 import { composeCache } from '../../cache/main.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
-import { createLogger } from '../../core/logger.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
+import { createLogger } from '../../core/log/logger.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
 
 // A cache with a gRPC endpoint and nothing else: DATA PORT FAIL. Says `{"port":…,"readyMs":…}` once it serves.
 const [data = '', port = '0', fail = ''] = process.argv.slice(2);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { tempFolder } from '../cache/temp-folder.ts';
 import { NatsServer } from '../setup/nats-server.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 import { IngotProcess, ingot } from './cli-process.ts';
 
 const FILE = join(import.meta.dirname, '../../docker-compose.yml');

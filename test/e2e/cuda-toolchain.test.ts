@@ -9,8 +9,8 @@ import {
   type DemoProject,
 } from '../../cli/demo/demo-project.ts';
 import { runProgram } from '../../cli/toolchain/run-program.ts';
-import type { Toolchain } from '../../core/toolchain.ts';
-import { tempFolder } from '../cache/temp-folder.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 import { testCudaToolchain } from '../setup/test-toolchain.ts';
 
 const toolchain = await testCudaToolchain();

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { GrpcBlobStore } from '../../cache/grpc-blob-store.ts';
+import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
+import { NatsMessageBus } from '../../core/bus/nats-message-bus.ts';
 import { isIngotError } from '../../core/error.ts';
-import { silentLogger } from '../../core/logger.ts';
-import { NatsMessageBus } from '../../core/nats-message-bus.ts';
-import { RpcChannel } from '../../core/rpc-channel.ts';
+import { silentLogger } from '../../core/log/logger.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { bytesOf } from '../../core/streams.ts';
 import {
   ExecuteRequest,

@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { LevelJournal } from '../../scheduler/level-journal.ts';
-import { tempFolder } from '../cache/temp-folder.ts';
-import { recordingLogger } from '../core/recording-logger.ts';
-import { rejection } from '../core/rejection.ts';
 import { journalRecord, loadAll } from '../scheduler/journal-contract.ts';
+import { recordingLogger } from '../setup/recording-logger.ts';
+import { rejection } from '../setup/rejection.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 
 const run = promisify(execFile);
 const DISK_BYTES = 8 * 1024 * 1024;

@@ -23,7 +23,8 @@ describe('the definitions', () => {
     for (const file of descriptors.file.filter(({ name }) => !name.startsWith('google/protobuf/'))) {
       for (const [name, message] of messages(file.messageType, file.package)) {
         const numbers = message.field.map(({ number }) => number);
-        if (numbers.some((number, index) => index > 0 && number <= (numbers[index - 1] ?? 0))) unordered.push(name);
+        if (numbers.some((number, index) => index > 0 && number <= (numbers[index - 1] ?? 0)))
+          unordered.push(name);
       }
     }
     expect(unordered).toEqual([]);
@@ -49,7 +50,12 @@ describe('the definitions', () => {
 describe('generated codecs', () => {
   it('write the bytes protoc writes for a Command', () => {
     const bytes = Command.encode(
-      Command.fromPartial({ arguments: ['a'], outputPaths: ['o'], workingDirectory: 'w', outputNodeProperties: ['p'] }),
+      Command.fromPartial({
+        arguments: ['a'],
+        outputPaths: ['o'],
+        workingDirectory: 'w',
+        outputNodeProperties: ['p'],
+      }),
     ).finish();
     // 1: "a", 6: "w", 7: "o", 8: "p"
     expect(Buffer.from(bytes).toString('hex')).toBe('0a01613201773a016f420170');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { readConfig } from '../../core/config.ts';
+import { readConfig } from '../../core/config/config.ts';
 import { schedulerConfigSchema } from '../../scheduler/config.ts';
-import { thrown } from '../core/rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 const read = (flags: object) =>
   readConfig({ schema: schedulerConfigSchema, flags: { ...flags }, environment: {} });

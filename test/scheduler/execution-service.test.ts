@@ -10,7 +10,7 @@ import type { Operation } from '../../proto/gen/google/longrunning/operations.ts
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
 import { CommitReply_Outcome } from '../../proto/gen/ingot/v1/bus.ts';
-import { rejection } from '../core/rejection.ts';
+import { rejection } from '../setup/rejection.ts';
 import { executeResponse } from './execute-response.ts';
 import { lastOf, metadataOf, responseOf, SchedulerUnderTest } from './scheduler-under-test.ts';
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { BusSubscription, MessageBus } from '../../core/message-bus.ts';
+import type { BusSubscription, MessageBus } from '../../core/bus/message-bus.ts';
 import {
   ExecutedActionMetadata,
   type ExecuteResponse,

@@ -5,9 +5,9 @@ import { expect, test } from 'vitest';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { Journal } from '../../scheduler/journal.ts';
 import { LevelJournal } from '../../scheduler/level-journal.ts';
-import { tempFolder } from '../cache/temp-folder.ts';
-import { recordingLogger } from '../core/recording-logger.ts';
-import { rejection } from '../core/rejection.ts';
+import { recordingLogger } from '../setup/recording-logger.ts';
+import { rejection } from '../setup/rejection.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 import { journalContract, journalRecord, loadAll } from './journal-contract.ts';
 
 journalContract('LevelJournal', async () => {

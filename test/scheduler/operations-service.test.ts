@@ -5,7 +5,7 @@ import {
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { ListOperationsRequest } from '../../proto/gen/google/longrunning/operations.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { rejection } from '../core/rejection.ts';
+import { rejection } from '../setup/rejection.ts';
 import { executeResponse } from './execute-response.ts';
 import { metadataOf, responseOf, SchedulerUnderTest } from './scheduler-under-test.ts';
 

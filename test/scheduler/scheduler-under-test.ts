@@ -1,9 +1,9 @@
-import { InProcessMessageBus } from '../../core/in-process-message-bus.ts';
+import { InProcessMessageBus } from '../../core/bus/in-process-message-bus.ts';
+import type { MessageBus } from '../../core/bus/message-bus.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
-import type { MessageBus } from '../../core/message-bus.ts';
-import { RpcChannel } from '../../core/rpc-channel.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
-import type { ServiceClient } from '../../core/rpc-service.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
+import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import {
   type ExecuteOperationMetadata,
   ExecuteOperationMetadata as ExecuteOperationMetadataCodec,
@@ -15,10 +15,10 @@ import { type Operation, OperationsDefinition } from '../../proto/gen/google/lon
 import { FarmDefinition } from '../../proto/gen/ingot/v1/farm.ts';
 import { schedulerConfigSchema } from '../../scheduler/config.ts';
 import { composeScheduler, type SchedulerRole } from '../../scheduler/main.ts';
-import { tempFolder } from '../cache/temp-folder.ts';
-import { recordingLogger } from '../core/recording-logger.ts';
 import { MemoryActionCache } from '../setup/memory-action-cache.ts';
 import { MemoryBlobStore } from '../setup/memory-blob-store.ts';
+import { recordingLogger } from '../setup/recording-logger.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 import { FakeWorker, type FakeWorkerOptions } from './fake-worker.ts';
 import { type ActionParts, uploadAction } from './upload-action.ts';
 

@@ -1,4 +1,4 @@
-import { RpcChannel } from '../../core/rpc-channel.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { EchoDefinition } from './rpc.ts';
 
 /** A process that uploads to an Echo service for ever, for tests that kill it. */

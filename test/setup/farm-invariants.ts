@@ -3,7 +3,7 @@ import { cp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Level } from 'level';
 import { expect } from 'vitest';
-import { missingFromResult } from '../../cache/result-closure.ts';
+import { missingFromResult } from '../../cache/actions/result-closure.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { isRunning, processFacts } from '../../worker/launcher/process-tree.ts';
 import { incomingFiles, verifiedBlobs } from '../e2e/cache-process.ts';

@@ -1,9 +1,9 @@
-import type { LogDestination } from '../../core/logger.ts';
-import { createLogger, type Logger } from '../../core/logger.ts';
-import { RpcChannel } from '../../core/rpc-channel.ts';
-import type { RpcServerLimits } from '../../core/rpc-limits.ts';
-import { RpcServer } from '../../core/rpc-server.ts';
-import type { ServiceImplementation } from '../../core/rpc-service.ts';
+import type { LogDestination } from '../../core/log/logger.ts';
+import { createLogger, type Logger } from '../../core/log/logger.ts';
+import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import type { RpcServerLimits } from '../../core/rpc/rpc-limits.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
+import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
 import { BytesValue, StringValue } from '../../proto/gen/google/protobuf/wrappers.ts';
 
 /** A service with a method of each shape, for tests of what lies below services. */

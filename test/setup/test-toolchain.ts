@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Toolchain } from '../../core/toolchain.ts';
-import { listToolchains } from '../../core/toolchain-folder.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
+import { listToolchains } from '../../core/toolchain/toolchain-folder.ts';
 
 /** Where the tests' own toolchains are: in the checkout, ignored by git, kept between runs. */
 export const testToolchainsFolder = fileURLToPath(new URL('../../.ingot/toolchains', import.meta.url));

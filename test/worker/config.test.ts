@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { readConfig } from '../../core/config.ts';
+import { readConfig } from '../../core/config/config.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
-import { thrown } from '../core/rejection.ts';
+import { thrown } from '../setup/rejection.ts';
 
 test('a folder is all a worker must be told', () => {
   const config = readConfig({ schema: workerConfigSchema, environment: {}, flags: { data: '/data' } });

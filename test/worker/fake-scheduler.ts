@@ -1,5 +1,5 @@
+import type { MessageBus } from '../../core/bus/message-bus.ts';
 import type { Digest } from '../../core/digest.ts';
-import type { MessageBus } from '../../core/message-bus.ts';
 import {
   CancelLease,
   CancelLeaseReply,

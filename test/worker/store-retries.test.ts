@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { internal, unavailable } from '../../core/error.ts';
-import { silentLogger } from '../../core/logger.ts';
+import { silentLogger } from '../../core/log/logger.ts';
 import { StoreRetries } from '../../worker/store-retries.ts';
-import { rejection } from '../core/rejection.ts';
+import { rejection } from '../setup/rejection.ts';
 
 function failing(times: number, error = unavailable('the cache is away')) {
   let calls = 0;

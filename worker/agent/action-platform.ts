@@ -1,6 +1,6 @@
 import { invalidArgument, unavailable } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
-import type { Toolchain } from '../../core/toolchain.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 import type { SandboxMount } from '../../proto/gen/ingot/v1/launcher.ts';
 import { INPUT_ROOT_PATH } from '../sandbox/sandbox.ts';
 import type { SandboxLevel } from '../sandbox/sandbox-level.ts';

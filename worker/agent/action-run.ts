@@ -2,7 +2,7 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { abortReason, linkedAbort, throwIfAborted } from '../../core/abort.ts';
 import { Digest } from '../../core/digest.ts';
 import { unavailable } from '../../core/error.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import type { RunCommand, RunEnded, RunLimits, SandboxMount } from '../../proto/gen/ingot/v1/launcher.ts';
 import type { ActionLimits } from '../action-limits.ts';
 import type { InputMaterialiser } from '../input/input-materialiser.ts';

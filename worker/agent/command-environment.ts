@@ -1,4 +1,4 @@
-import type { Toolchain } from '../../core/toolchain.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 import type { Command } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { CommandVariable } from '../../proto/gen/ingot/v1/launcher.ts';
 import type { SandboxLevel } from '../sandbox/sandbox-level.ts';

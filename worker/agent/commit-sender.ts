@@ -1,9 +1,9 @@
 import { delay } from '../../core/abort.ts';
+import type { MessageBus } from '../../core/bus/message-bus.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { isIngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { Logger } from '../../core/logger.ts';
-import type { MessageBus } from '../../core/message-bus.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import {
   type DigestFunction_Value,
   ExecuteResponse,

@@ -1,5 +1,5 @@
-import type { Logger } from '../../core/logger.ts';
-import type { MessageBus } from '../../core/message-bus.ts';
+import type { MessageBus } from '../../core/bus/message-bus.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import { WorkerHeartbeat } from '../../proto/gen/ingot/v1/bus.ts';
 
 export interface HeartbeatPublisherDependencies {

@@ -1,7 +1,7 @@
 import type { LogStreams } from '../../cache/log-streams.ts';
 import { linkedAbort } from '../../core/abort.ts';
 import { cancelled } from '../../core/error.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import { followLog } from './log-follower.ts';
 
 /** How long the streams may take to be read to their end after the command's; the result does not wait longer. */

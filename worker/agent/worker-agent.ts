@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { delay, type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import type { BusMessage, BusSubscription, MessageBus } from '../../core/bus/message-bus.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { Digest } from '../../core/digest.ts';
 import { unavailable } from '../../core/error.ts';
-import type { Logger } from '../../core/logger.ts';
-import type { BusMessage, BusSubscription, MessageBus } from '../../core/message-bus.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import {
   CancelLease,
   CancelLeaseReply,

@@ -1,4 +1,4 @@
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 
 export interface WorkerHealthDependencies {
   readonly logger: Logger;

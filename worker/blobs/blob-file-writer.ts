@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, constants, copyFileSync, mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { verifiedBytes } from '../../cache/verified-bytes.ts';
+import { verifiedBytes } from '../../cache/blobs/verified-bytes.ts';
 import type { Digest } from '../../core/digest.ts';
 import { systemError } from '../launcher/system-error.ts';
 import { type BlobFile, blobFileName } from './blob-file-name.ts';

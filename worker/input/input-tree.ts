@@ -1,5 +1,5 @@
 import type { BlobStore } from '../../cache/blob-store.ts';
-import { walkTree } from '../../cache/tree-walk.ts';
+import { walkTree } from '../../cache/tree/tree-walk.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { Directory } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';

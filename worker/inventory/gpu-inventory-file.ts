@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { byteSize } from '../../core/config-values.ts';
+import { byteSize } from '../../core/config/config-values.ts';
 import { invalidArgument } from '../../core/error.ts';
 import type { InventoryGpu } from './gpu.ts';
 

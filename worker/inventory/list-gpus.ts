@@ -1,4 +1,4 @@
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import type { SandboxMount } from '../../proto/gen/ingot/v1/launcher.ts';
 import type { InventoryGpu } from './gpu.ts';
 import { readGpuInventoryFile } from './gpu-inventory-file.ts';

@@ -1,4 +1,4 @@
-import type { Toolchain } from '../../core/toolchain.ts';
+import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 import { WorkerProperty_Treatment as Treatment, type WorkerProperty } from '../../proto/gen/ingot/v1/bus.ts';
 import { INPUT_ROOT_PATH } from '../sandbox/sandbox.ts';
 import type { SandboxLevel } from '../sandbox/sandbox-level.ts';

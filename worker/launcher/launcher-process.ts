@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { IngotError, internal, unavailable } from '../../core/error.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import { LauncherReply, LauncherRequest } from '../../proto/gen/ingot/v1/launcher.ts';
 import { encodeFrame, readFrames } from './frame.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { internal, unavailable } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import type {
   CollectOutputs,
   ConfigureLauncher,

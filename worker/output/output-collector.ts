@@ -1,8 +1,8 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TimeSlice } from '../../cache/time-slice.ts';
 import { mapConcurrent } from '../../core/concurrency.ts';
 import type { IoOptions } from '../../core/io-options.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 import type {
   Command,
   DigestFunction_Value,

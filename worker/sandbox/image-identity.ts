@@ -3,8 +3,8 @@ import { type BigIntStats, createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapConcurrent } from '../../core/concurrency.ts';
-import { walkHostTree } from '../../core/host-tree.ts';
 import type { IoOptions } from '../../core/io-options.ts';
+import { walkHostTree } from '../../core/toolchain/host-tree.ts';
 import { imageEtcPaths } from './host-image.ts';
 
 /** Part of the hash, so that a change of what goes into it changes every identity. */

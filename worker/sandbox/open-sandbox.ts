@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Digest } from '../../core/digest.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { LauncherReady } from '../../proto/gen/ingot/v1/launcher.ts';
 import type { LocalBlobCache } from '../blobs/local-blob-cache.ts';

@@ -3,7 +3,7 @@ import { ExecutionClient } from '../../../cli/client/execution-client.ts';
 import { Digest } from '../../../core/digest.ts';
 import { failedPrecondition, notFound, unavailable } from '../../../core/error.ts';
 import { packAny } from '../../../core/error-details.ts';
-import type { ServiceClient } from '../../../core/rpc-service.ts';
+import type { ServiceClient } from '../../../core/rpc/rpc-service.ts';
 import {
   ExecuteOperationMetadata,
   ExecuteResponse,

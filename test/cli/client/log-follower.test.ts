@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { LogFollower } from '../../../cli/client/log-follower.ts';
 import { notFound, unavailable } from '../../../core/error.ts';
-import type { ServiceClient } from '../../../core/rpc-service.ts';
+import type { ServiceClient } from '../../../core/rpc/rpc-service.ts';
 import type { ByteStreamDefinition } from '../../../proto/gen/google/bytestream/bytestream.ts';
 
 /** Streams that give what they hold from the offset on and then end, or throw. */

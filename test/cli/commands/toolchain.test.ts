@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import type { CommandContext, CommandHost } from '../../../cli/command-context.ts';
 import { registerToolchain } from '../../../cli/commands/toolchain.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { makeFakeCuda, makeFakePython } from '../toolchain/fake-cuda.ts';
 import { recordingPrinter } from '../toolchain/recording-printer.ts';
 

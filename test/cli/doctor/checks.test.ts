@@ -12,7 +12,7 @@ import { checkToolchains } from '../../../cli/doctor/check-toolchains.ts';
 import { checkUser } from '../../../cli/doctor/check-user.ts';
 import type { DoctorHost } from '../../../cli/doctor/doctor-host.ts';
 import { runProgram } from '../../../cli/toolchain/run-program.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { makeFakeCuda, writeProgram } from '../toolchain/fake-cuda.ts';
 
 const APT = 'apt-get install --yes --no-install-recommends';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { reportFindings } from '../../../cli/doctor/doctor.ts';
 import { examineMachine } from '../../../cli/doctor/examine-machine.ts';
 import { runProgram } from '../../../cli/toolchain/run-program.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { recordingPrinter } from '../toolchain/recording-printer.ts';
 
 describe('reportFindings', () => {

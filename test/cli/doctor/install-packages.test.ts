@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { installPackages, missingPackages } from '../../../cli/doctor/install-packages.ts';
 import { runProgram } from '../../../cli/toolchain/run-program.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
 import { debianPackages } from '../../setup/debian-packages.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { writeProgram } from '../toolchain/fake-cuda.ts';
 
 const BASE = '/usr/bin:/bin';

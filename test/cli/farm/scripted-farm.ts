@@ -1,8 +1,8 @@
 import { onTestFinished } from 'vitest';
 import { notFound } from '../../../core/error.ts';
-import { silentLogger } from '../../../core/logger.ts';
-import { RpcServer } from '../../../core/rpc-server.ts';
-import type { ServiceImplementation } from '../../../core/rpc-service.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
+import { RpcServer } from '../../../core/rpc/rpc-server.ts';
+import type { ServiceImplementation } from '../../../core/rpc/rpc-service.ts';
 import { ByteStreamDefinition, ReadResponse } from '../../../proto/gen/google/bytestream/bytestream.ts';
 import {
   ListOperationsResponse,

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { openPrivateBus } from '../../../cli/roles/open-bus.ts';
 import { findProgram, withSystemFolders } from '../../../cli/toolchain/find-program.ts';
 import { Lifecycle } from '../../../core/lifecycle.ts';
-import { silentLogger } from '../../../core/logger.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import { tempFolder } from '../temp-folder.ts';
 
 const program = await findProgram('nats-server', withSystemFolders(process.env.PATH));

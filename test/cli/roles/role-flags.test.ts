@@ -4,7 +4,7 @@ import { cacheRoleSchema } from '../../../cli/roles/cache-role.ts';
 import { schedulerRoleSchema } from '../../../cli/roles/scheduler-role.ts';
 import { upSchema } from '../../../cli/roles/up-role.ts';
 import { workerRoleSchema } from '../../../cli/roles/worker-role.ts';
-import { configSettings } from '../../../core/config-settings.ts';
+import { configSettings } from '../../../core/config/config-settings.ts';
 import { CapturedStream } from '../captured-stream.ts';
 
 const io = { environment: {}, cwd: '/', stdout: new CapturedStream(), stderr: new CapturedStream() };

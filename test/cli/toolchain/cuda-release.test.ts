@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CUDA_VERSION_DEFAULT, cudaRelease } from '../../../cli/toolchain/cuda-release.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 describe('cudaRelease', () => {
   it('pins the default version on x86-64 by hash, and knows its size', () => {

@@ -8,8 +8,8 @@ import type { InstallEvent } from '../../../cli/toolchain/install-event.ts';
 import { PipClient } from '../../../cli/toolchain/pip-client.ts';
 import { runProgram } from '../../../cli/toolchain/run-program.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { makeFakeCuda, makeFakePython, writeProgram } from './fake-cuda.ts';
 
 const SYSTEM_PATH = '/usr/bin:/bin';

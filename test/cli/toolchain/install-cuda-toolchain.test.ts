@@ -12,9 +12,9 @@ import { PipClient } from '../../../cli/toolchain/pip-client.ts';
 import { runProgram } from '../../../cli/toolchain/run-program.ts';
 import { delay } from '../../../core/abort.ts';
 import { cancelled } from '../../../core/error.ts';
-import { readToolchainManifest } from '../../../core/toolchain-manifest.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { readToolchainManifest } from '../../../core/toolchain/toolchain-manifest.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { makeFakeCuda, makeFakePython } from './fake-cuda.ts';
 import { hinted } from './hinted.ts';
 

@@ -5,8 +5,8 @@ import { findProgram } from '../../../cli/toolchain/find-program.ts';
 import { PipClient } from '../../../cli/toolchain/pip-client.ts';
 import { runProgram } from '../../../cli/toolchain/run-program.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { makeFakePython, writeProgram } from './fake-cuda.ts';
 import { hinted } from './hinted.ts';
 

@@ -6,8 +6,8 @@ import { runProgram } from '../../../cli/toolchain/run-program.ts';
 import { delay } from '../../../core/abort.ts';
 import { cancelled } from '../../../core/error.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { writeProgram } from './fake-cuda.ts';
 
 const options = { environment: { PATH: process.env.PATH }, timeoutMs: 10_000 };

@@ -10,9 +10,9 @@ import {
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../../proto/gen/google/rpc/error_details.ts';
 import { Admission } from '../../../scheduler/admission/admission.ts';
-import { rejection } from '../../core/rejection.ts';
 import { MemoryActionCache } from '../../setup/memory-action-cache.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
+import { rejection } from '../../setup/rejection.ts';
 import { type ActionParts, uploadAction, uploadTree } from '../upload-action.ts';
 
 function bench() {

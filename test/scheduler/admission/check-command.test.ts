@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Command } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { checkCommand } from '../../../scheduler/admission/check-command.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 const sound = Command.create({
   arguments: ['cc', '-c', '', 'a b'],

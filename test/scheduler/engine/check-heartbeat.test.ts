@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { WorkerHeartbeat } from '../../../proto/gen/ingot/v1/bus.ts';
 import { checkHeartbeat } from '../../../scheduler/engine/check-heartbeat.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 import { gpu, workerOffer } from '../matching/workers.ts';
 
 const sound = WorkerHeartbeat.create({

@@ -7,7 +7,7 @@ import {
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { OperationWatch } from '../../../scheduler/engine/operation-watch.ts';
 import type { OperationView } from '../../../scheduler/state/operation-view.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
 import { executeResponse } from '../execute-response.ts';
 
 function view(stage: Stage): OperationView {

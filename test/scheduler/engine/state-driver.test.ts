@@ -6,7 +6,7 @@ import type { Journal } from '../../../scheduler/journal.ts';
 import type { SchedulerCommand } from '../../../scheduler/state/scheduler-command.ts';
 import { DEFAULT_SCHEDULER_LIMITS } from '../../../scheduler/state/scheduler-limits.ts';
 import { createSchedulerState } from '../../../scheduler/state/scheduler-state.ts';
-import { recordingLogger } from '../../core/recording-logger.ts';
+import { recordingLogger } from '../../setup/recording-logger.ts';
 import { submission } from '../submission.ts';
 
 /** A journal whose writes end when a test says so. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { InProcessMessageBus } from '../../../core/bus/in-process-message-bus.ts';
 import { invalidArgument } from '../../../core/error.ts';
-import { InProcessMessageBus } from '../../../core/in-process-message-bus.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import {
   CancelLease,
@@ -15,8 +15,8 @@ import {
   WorkerHeartbeat,
 } from '../../../proto/gen/ingot/v1/bus.ts';
 import { WorkerLink } from '../../../scheduler/engine/worker-link.ts';
-import { recordingLogger } from '../../core/recording-logger.ts';
-import { rejection } from '../../core/rejection.ts';
+import { recordingLogger } from '../../setup/recording-logger.ts';
+import { rejection } from '../../setup/rejection.ts';
 import { workerOffer } from '../matching/workers.ts';
 
 async function bench() {

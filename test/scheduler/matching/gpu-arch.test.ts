@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gpuArchRuns, parseGpuArch, parseRequestedGpuArch } from '../../../scheduler/matching/gpu-arch.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 describe('gpuArchRuns', () => {
   test.each([

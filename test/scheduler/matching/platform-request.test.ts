@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { parsePlatformRequest } from '../../../scheduler/matching/platform-request.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 /** A platform from `name=value` strings. */
 function platform(...pairs: string[]) {

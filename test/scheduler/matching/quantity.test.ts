@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { parseCount, parseCpuMillis, parseMemoryBytes } from '../../../scheduler/matching/quantity.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 test.each([
   ['1', 1000],

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ExecutionStage_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { CommitReply_Outcome as Outcome } from '../../../proto/gen/ingot/v1/bus.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 import { executeResponse } from '../execute-response.ts';
 import { StateBench } from './state-bench.ts';
 

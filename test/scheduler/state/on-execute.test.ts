@@ -3,7 +3,7 @@ import { unpackAny } from '../../../core/error-details.ts';
 import { ExecutionStage_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { RetryInfo } from '../../../proto/gen/google/rpc/error_details.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 import { gpu, offered } from '../matching/workers.ts';
 import { StateBench } from './state-bench.ts';
 

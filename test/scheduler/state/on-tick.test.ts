@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 import { StateBench } from './state-bench.ts';
 
 describe('an operation nobody waits for', () => {

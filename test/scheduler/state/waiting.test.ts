@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ExecutionStage_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 import { StateBench } from './state-bench.ts';
 
 test('attaching gives how it stands', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Toolchain } from '../../../core/toolchain.ts';
+import type { Toolchain } from '../../../core/toolchain/toolchain.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { actionPlatform, type WorkerPlatform } from '../../../worker/agent/action-platform.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 const MOUNT_POINT = '/opt/ingot/cuda-13.5-0123456789ab';
 const CUDA: Toolchain = {

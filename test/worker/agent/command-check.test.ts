@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Command } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { checkCommand } from '../../../worker/agent/command-check.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 const variable = (name: string, value = '') => ({ name, value });
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { InProcessMessageBus } from '../../../core/bus/in-process-message-bus.ts';
 import { Digest } from '../../../core/digest.ts';
 import { unavailable } from '../../../core/error.ts';
-import { InProcessMessageBus } from '../../../core/in-process-message-bus.ts';
-import { silentLogger } from '../../../core/logger.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import {
   DigestFunction_Value,
   ExecuteResponse,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { aborted } from '../../../core/error.ts';
 import { LiveLogs } from '../../../worker/agent/live-logs.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { recordingLogger } from '../../core/recording-logger.ts';
+import { recordingLogger } from '../../setup/recording-logger.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { MemoryLogStreams } from '../memory-log-streams.ts';
 
 test('a stream ends with all that the command wrote', async () => {

@@ -2,7 +2,7 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { followLog } from '../../../worker/agent/log-follower.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 async function textOf(source: AsyncIterable<Uint8Array>): Promise<string> {
   let text = '';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { delay } from '../../../core/abort.ts';
+import { InProcessMessageBus } from '../../../core/bus/in-process-message-bus.ts';
 import { Digest } from '../../../core/digest.ts';
-import { InProcessMessageBus } from '../../../core/in-process-message-bus.ts';
-import { silentLogger } from '../../../core/logger.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import { ExecuteResponse } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { CommitReply_Outcome, OfferReply_Outcome as Outcome } from '../../../proto/gen/ingot/v1/bus.ts';
 import type { ActionExecutor, ActionWork } from '../../../worker/agent/action-executor.ts';

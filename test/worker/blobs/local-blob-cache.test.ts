@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Digest } from '../../../core/digest.ts';
 import { dataLoss, unavailable } from '../../../core/error.ts';
-import { silentLogger } from '../../../core/logger.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import { bytesOf } from '../../../core/streams.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { LocalBlobCache } from '../../../worker/blobs/local-blob-cache.ts';
 import { StoreRetries } from '../../../worker/store-retries.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 class Fixture implements AsyncDisposable {
   readonly store = new MemoryBlobStore();

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { silentLogger } from '../../../core/logger.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { type InputEntry, InputEntry_Kind } from '../../../proto/gen/ingot/v1/launcher.ts';
 import { LocalBlobCache } from '../../../worker/blobs/local-blob-cache.ts';
 import { InputMaterialiser } from '../../../worker/input/input-materialiser.ts';
 import type { Sandbox } from '../../../worker/sandbox/sandbox.ts';
 import { StoreRetries } from '../../../worker/store-retries.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 import { storeTree } from '../stored-action.ts';
 
 const PLACE = { leaseKey: 'lease-1', slot: 0 };

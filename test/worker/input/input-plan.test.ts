@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { planFolders, planInputs } from '../../../worker/input/input-plan.ts';
 import { readInputTree } from '../../../worker/input/input-tree.ts';
-import { thrown } from '../../core/rejection.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
+import { thrown } from '../../setup/rejection.ts';
 import { type InputTreeSketch, storeTree } from '../stored-action.ts';
 
 async function plan(sketch: InputTreeSketch) {

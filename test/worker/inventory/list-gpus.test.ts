@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { listGpus } from '../../../worker/inventory/list-gpus.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { recordingLogger } from '../../core/recording-logger.ts';
+import { recordingLogger } from '../../setup/recording-logger.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 test('every line about a device of an inventory file says that it is not real', async () => {
   await using folder = await tempFolder();

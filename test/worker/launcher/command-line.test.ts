@@ -8,7 +8,7 @@ import {
   environmentOf,
   preparedCommandLine,
 } from '../../../worker/launcher/command-line.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 function run({ file, arguments: args, environment }: CommandLine): string {
   return spawnSync(file, [...args], { env: environment, encoding: 'utf8' }).stdout;

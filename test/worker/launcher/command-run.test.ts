@@ -5,8 +5,8 @@ import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { RunEnded_Termination as Termination } from '../../../proto/gen/ingot/v1/launcher.ts';
 import type { Cgroup } from '../../../worker/launcher/cgroup.ts';
 import { CommandRun, type CommandRunOptions, ProcessesRemain } from '../../../worker/launcher/command-run.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 // Without a sandbox; with one, test/worker/sandbox has the tests.
 

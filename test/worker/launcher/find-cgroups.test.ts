@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findCgroups } from '../../../worker/launcher/find-cgroups.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 // Plain folders stand in for the kernel's: what is written and read is the same, that it works is tested elsewhere.
 

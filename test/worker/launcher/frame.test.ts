@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bytesOf } from '../../../core/streams.ts';
 import { encodeFrame, FRAME_BYTES_MAX, readFrames } from '../../../worker/launcher/frame.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
 
 async function framesOf(...chunks: Uint8Array[]): Promise<string[]> {
   const frames: string[] = [];

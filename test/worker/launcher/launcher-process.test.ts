@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { LauncherProcess } from '../../../worker/launcher/launcher-process.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { recordingLogger } from '../../core/recording-logger.ts';
-import { rejection } from '../../core/rejection.ts';
+import { recordingLogger } from '../../setup/recording-logger.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 let cache: Awaited<ReturnType<typeof tempFolder>>;
 beforeAll(async () => {

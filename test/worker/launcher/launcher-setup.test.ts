@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { ConfigureLauncher } from '../../../proto/gen/ingot/v1/launcher.ts';
 import { setUpLauncher } from '../../../worker/launcher/launcher-setup.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 test('strict without root is refused, with the way out, and nothing is made', async () => {
   await using folder = await tempFolder();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { SlotUsers } from '../../../worker/launcher/slot-users.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
 
 test('no two workers of a machine share a user', async () => {
   const one = await SlotUsers.claim(3);

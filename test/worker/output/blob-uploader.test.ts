@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { Digest } from '../../../core/digest.ts';
 import { unavailable } from '../../../core/error.ts';
-import { silentLogger } from '../../../core/logger.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import { bytesOf } from '../../../core/streams.ts';
 import { DigestFunction_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { BlobUploader } from '../../../worker/output/blob-uploader.ts';
 import { blobOf } from '../../../worker/output/output-directory.ts';
 import { StoreRetries } from '../../../worker/store-retries.ts';
-import { rejection } from '../../core/rejection.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
+import { rejection } from '../../setup/rejection.ts';
 
 function uploader(store: MemoryBlobStore, windowMs = 0) {
   return new BlobUploader({

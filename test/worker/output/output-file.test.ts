@@ -7,8 +7,8 @@ import { collectBytes } from '../../../core/streams.ts';
 import { DigestFunction_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { outputFileBlob } from '../../../worker/output/output-file.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 const SHA256 = DigestFunction_Value.SHA256;
 

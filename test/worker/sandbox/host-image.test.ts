@@ -2,7 +2,7 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { prepareHostImage } from '../../../worker/sandbox/host-image.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 test("shows programs and libraries, and of /etc only what is nobody's own", async () => {
   await using machine = await tempFolder();

@@ -2,7 +2,7 @@ import { mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { identifyHostImage } from '../../../worker/sandbox/image-identity.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 const DPKG = [
   'Package: gcc-12\nStatus: install ok installed\nArchitecture: amd64\nVersion: 12.2.0-14\nDescription: a',

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { DENIED_SYSTEM_CALLS } from '../../../worker/sandbox/denied-system-calls.ts';
 import { seccompProgram } from '../../../worker/sandbox/seccomp.ts';
-import { thrown } from '../../core/rejection.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 const ALLOW = 0x7fff0000;
 const KILL = 0x80000000;

@@ -8,8 +8,8 @@ import { leaseFolderOf } from '../../../worker/launcher/lease-folder.ts';
 import { probesFor } from '../../../worker/sandbox/probes.ts';
 import type { Sandbox } from '../../../worker/sandbox/sandbox.ts';
 import { selfTestSandbox } from '../../../worker/sandbox/self-test.ts';
-import { tempFolder } from '../../cache/temp-folder.ts';
-import { rejection } from '../../core/rejection.ts';
+import { rejection } from '../../setup/rejection.ts';
+import { tempFolder } from '../../setup/temp-folder.ts';
 
 /** A sandbox in which every probe gives the expected answer but for the ones named. */
 function sandboxAnswering(workerFolder: string, others: Readonly<Record<string, string>>) {

@@ -1,0 +1,133 @@
+import { Level } from 'level';
+import { failedPrecondition, type IngotError, internal, resourceExhausted } from '../../core/error.ts';
+import { GroupCommit } from '../../core/group-commit.ts';
+import type { Logger } from '../../core/log/logger.ts';
+import { openRecord, sealRecord } from './record-checksum.ts';
+
+/** Recently read blocks kept in memory. */
+const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** A change to the records: a new value, or the end of a record that still has the value it was judged by. */
+type Change =
+  | { readonly key: string; readonly value: Uint8Array }
+  | { readonly key: string; readonly droppedIf: Uint8Array };
+
+type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Buffer }
+  | { readonly type: 'del'; readonly key: string };
+
+/** What {@link LevelRecords} depends on. */
+export interface LevelRecordsDependencies {
+  /** Made when absent; one process at a time. */
+  readonly folder: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Small values by key in a LevelDB, each with a checksum. A change is durable when it resolves; changes under way
+ * share one sync. A damaged record is logged and absent.
+ */
+export class LevelRecords implements AsyncDisposable {
+  readonly #level: Level<string, Buffer>;
+  readonly #logger: Logger;
+  readonly #changes: GroupCommit<Change>;
+
+  private constructor(level: Level<string, Buffer>, logger: Logger) {
+    this.#level = level;
+    this.#logger = logger;
+    this.#changes = new GroupCommit((changes) => this.#apply(changes));
+  }
+
+  /** Opens the database; FAILED_PRECONDITION when it is in use or damaged. */
+  static async open({ folder, logger }: LevelRecordsDependencies): Promise<LevelRecords> {
+    const level = new Level<string, Buffer>(folder, {
+      keyEncoding: 'utf8',
+      valueEncoding: 'buffer',
+      cacheSize: CACHE_BYTES,
+    });
+    try {
+      await level.open();
+    } catch (error) {
+      throw openError(error, folder);
+    }
+    return new LevelRecords(level, logger);
+  }
+
+  /** The value, or undefined. */
+  async get(key: string): Promise<Uint8Array | undefined> {
+    let record: Buffer | undefined;
+    try {
+      record = await this.#level.get(key);
+    } catch (error) {
+      throw internal('Read a record: the database failed', { cause: error });
+    }
+    if (record === undefined) return undefined;
+    const value = openRecord(key, record);
+    if (value === undefined) {
+      this.#logger.error({ key, recordBytes: record.byteLength }, 'a damaged record is taken for absent');
+    }
+    return value;
+  }
+
+  /** Files the value in place of an older one. */
+  async put(key: string, value: Uint8Array): Promise<void> {
+    await this.#changes.submit({ key, value });
+  }
+
+  /** Removes the record, unless it has another value by now than the one it was judged by. */
+  async drop(key: string, value: Uint8Array): Promise<void> {
+    await this.#changes.submit({ key, droppedIf: value });
+  }
+
+  /** Waits for changes under way and closes the database. */
+  async close(): Promise<void> {
+    await this.#changes.idle();
+    await this.#level.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #apply(changes: readonly Change[]): Promise<void> {
+    try {
+      await this.#level.batch(await this.#operations(changes), { sync: true });
+    } catch (error) {
+      throw writeError(error);
+    }
+  }
+
+  /** What the changes come to, those of one key in their order. */
+  async #operations(changes: readonly Change[]): Promise<Operation[]> {
+    const operations = new Map<string, Operation>();
+    for (const change of changes) {
+      const { key } = change;
+      if ('value' in change) {
+        operations.set(key, { type: 'put', key, value: sealRecord(key, change.value) });
+        continue;
+      }
+      const earlier = operations.get(key);
+      const record = earlier?.type === 'put' ? earlier.value : await this.#level.get(key);
+      if (record?.equals(sealRecord(key, change.droppedIf))) operations.set(key, { type: 'del', key });
+    }
+    return [...operations.values()];
+  }
+}
+
+function openError(error: unknown, folder: string): IngotError {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const why =
+    code === 'LEVEL_LOCKED'
+      ? 'another process has it open'
+      : 'it is damaged or cannot be read; moved away, it is begun anew';
+  return failedPrecondition(`Open database ${folder}: ${why}`, { cause: error });
+}
+
+function writeError(error: unknown): IngotError {
+  // LevelDB has no code of its own for a full disk, only the system's words.
+  if (error instanceof Error && /no space left|quota exceeded/i.test(error.message)) {
+    return resourceExhausted('Write a record: no space is left on the disk', { cause: error });
+  }
+  return internal('Write a record: the database failed', { cause: error });
+}

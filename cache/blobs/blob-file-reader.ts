@@ -1,0 +1,126 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { Digest } from '../../core/digest.ts';
+import { fileError, systemCodeOf } from '../../core/file-error.ts';
+import type { IoOptions } from '../../core/io-options.ts';
+import type { KeyedMutex } from '../../core/keyed-mutex.ts';
+import { bytesOf } from '../../core/streams.ts';
+import type { ByteRange } from '../blob-store.ts';
+import type { BlobFileLayout } from './blob-file-layout.ts';
+import { BlobFileRead, READ_CHUNK_BYTES, readFully } from './blob-file-read.ts';
+import { type ByteSpan, spanOf } from './byte-range.ts';
+import { digestOfFile } from './digest-of-file.ts';
+import type { Quarantine } from './quarantine.ts';
+import { VerifiedFiles } from './verified-files.ts';
+
+/** What a {@link BlobFileReader} depends on. */
+export interface BlobFileReaderDependencies {
+  readonly layout: BlobFileLayout;
+  readonly quarantine: Quarantine;
+  /** Renames to and from a blob's place, by path, exclude each other. */
+  readonly places: KeyedMutex;
+}
+
+/**
+ * The reading half of a file blob store. No byte of a damaged file passes for a blob: a whole blob is hashed as it
+ * is read, one of which a part is read is hashed before, unless this very file was hashed since start.
+ */
+export class BlobFileReader {
+  readonly #layout: BlobFileLayout;
+  readonly #quarantine: Quarantine;
+  readonly #places: KeyedMutex;
+  readonly #verified = new VerifiedFiles();
+
+  constructor({ layout, quarantine, places }: BlobFileReaderDependencies) {
+    this.#layout = layout;
+    this.#quarantine = quarantine;
+    this.#places = places;
+  }
+
+  /** As {@link BlobStore.read}. */
+  async read(
+    digest: Digest,
+    range: ByteRange | undefined,
+    options: IoOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const span = spanOf(digest, range);
+    let handle: FileHandle | undefined;
+    try {
+      handle = await openOrAbsent(this.#layout.blobPath(digest));
+      if (handle === undefined) return undefined;
+      if (digest.sizeBytes <= READ_CHUNK_BYTES) return await this.#readSmall(digest, span, handle);
+      const read = await this.#readLarge(digest, span, { handle, ...options });
+      // The read closes it.
+      if (read !== undefined) handle = undefined;
+      return read;
+    } catch (error) {
+      throw fileError(error, `Read ${digest}`);
+    } finally {
+      await handle?.close();
+    }
+  }
+
+  /** Small blobs are read and checked whole, so that a damaged one is absent before a byte is sent. */
+  async #readSmall(
+    digest: Digest,
+    { start, end }: ByteSpan,
+    handle: FileHandle,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    // One byte more shows a file that is too long.
+    const buffer = Buffer.allocUnsafeSlow(digest.sizeBytes + 1);
+    const bytes = buffer.subarray(0, await readFully(handle, buffer, 0));
+    if (Digest.ofBytes(bytes, digest.digestFunction).key !== digest.key) {
+      await this.#expel(digest, handle);
+      return undefined;
+    }
+    return bytesOf(bytes.subarray(start, end));
+  }
+
+  async #readLarge(
+    digest: Digest,
+    span: ByteSpan,
+    { handle, signal }: IoOptions & { readonly handle: FileHandle },
+  ): Promise<BlobFileRead | undefined> {
+    const path = this.#layout.blobPath(digest);
+    const stats = await handle.stat({ bigint: true });
+    const sizeIsRight = stats.size === BigInt(digest.sizeBytes);
+    if (sizeIsRight && this.#verified.has(path, stats)) {
+      return new BlobFileRead(handle, { digest, span, signal });
+    }
+    if (sizeIsRight && span.whole) {
+      const check = {
+        onGood: () => this.#verified.add(path, stats),
+        onBad: () => this.#expel(digest, handle),
+      };
+      return new BlobFileRead(handle, { digest, span, signal, check });
+    }
+    // A part says nothing of the whole, so the whole is hashed before the first part is handed out.
+    if (!sizeIsRight || (await digestOfFile(handle, digest.digestFunction, { signal })).key !== digest.key) {
+      await this.#expel(digest, handle);
+      return undefined;
+    }
+    this.#verified.add(path, stats);
+    return new BlobFileRead(handle, { digest, span, signal });
+  }
+
+  /** Takes the file away if it is damaged. It stays when only its size is not what a client took it for. */
+  async #expel(digest: Digest, handle: FileHandle): Promise<void> {
+    const path = this.#layout.blobPath(digest);
+    const stats = await handle.stat({ bigint: true });
+    if (this.#verified.has(path, stats)) return;
+    const seen = await digestOfFile(handle, digest.digestFunction);
+    if (seen.hash === digest.hash) {
+      this.#verified.add(path, stats);
+      return;
+    }
+    await this.#places.run(path, () => this.#quarantine.take(path, { digest, seen, stats }));
+  }
+}
+
+async function openOrAbsent(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

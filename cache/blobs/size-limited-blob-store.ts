@@ -1,0 +1,41 @@
+import type { Digest } from '../../core/digest.ts';
+import { invalidArgument } from '../../core/error.ts';
+import type { IoOptions } from '../../core/io-options.ts';
+import type { BlobStore, ByteRange } from '../blob-store.ts';
+
+/** What a {@link SizeLimitedBlobStore} depends on. */
+export interface SizeLimitedBlobStoreDependencies {
+  readonly inner: BlobStore;
+  /** Largest blob that is taken; announced as max_cas_blob_size_bytes. */
+  readonly blobBytesMax: number;
+}
+
+/** Refuses blobs that say they are too large, with INVALID_ARGUMENT as REAPI asks, before a byte is read. */
+export class SizeLimitedBlobStore implements BlobStore {
+  readonly #inner: BlobStore;
+  readonly #blobBytesMax: number;
+
+  constructor({ inner, blobBytesMax }: SizeLimitedBlobStoreDependencies) {
+    this.#inner = inner;
+    this.#blobBytesMax = blobBytesMax;
+  }
+
+  findMissing(digests: readonly Digest[], options?: IoOptions): Promise<Digest[]> {
+    return this.#inner.findMissing(digests, options);
+  }
+
+  read(
+    digest: Digest,
+    range?: ByteRange,
+    options?: IoOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    return this.#inner.read(digest, range, options);
+  }
+
+  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void> {
+    if (digest.sizeBytes > this.#blobBytesMax) {
+      throw invalidArgument(`Write ${digest}: at most ${this.#blobBytesMax} bytes are accepted in one blob`);
+    }
+    await this.#inner.write(digest, source, options);
+  }
+}

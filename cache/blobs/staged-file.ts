@@ -1,0 +1,116 @@
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { abortableSource } from '../../core/abortable-source.ts';
+import { type Digest, DigestHasher } from '../../core/digest.ts';
+import { invalidArgument } from '../../core/error.ts';
+import type { FailPoints } from '../../core/fail-point.ts';
+import { systemCodeOf } from '../../core/file-error.ts';
+import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+
+/** Bytes gathered before they are written: clients send as little as 16 KiB at once, and each write costs a thread hop. */
+const GATHERED_BYTES = 64 * 1024;
+/** Blobs are never written to again. */
+const BLOB_MODE = 0o444;
+
+/** How to stage a stream. */
+export interface StageOptions {
+  readonly digestFunction: DigestFunction_Value;
+  /** The first byte beyond it is refused. */
+  readonly bytesMax: number;
+  /** For messages: what is stored. */
+  readonly what: string;
+  readonly signal: AbortSignal;
+  readonly failPoints: FailPoints;
+  /** Called as bytes arrive. */
+  readonly onMoved: () => void;
+}
+
+/**
+ * A new file with all bytes of `source`, hashed on the way; returns their digest, and the file is not synced yet.
+ * When that fails the file is gone. INVALID_ARGUMENT when there are too many bytes.
+ */
+export async function stageFile(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  options: StageOptions,
+): Promise<StagedFile> {
+  const handle = await open(path, 'wx', BLOB_MODE);
+  try {
+    // The mode given to open is cut by the umask.
+    await handle.chmod(BLOB_MODE);
+    options.failPoints.pass('cas.after_create');
+    return new StagedFile(path, handle, await fill(handle, source, options));
+  } catch (error) {
+    await discard(path, handle);
+    throw error;
+  }
+}
+
+/** A complete file in `incoming/`. Dispose of it whether or not it was moved away. */
+export class StagedFile implements AsyncDisposable {
+  readonly path: string;
+  /** Of the bytes that were written. */
+  readonly digest: Digest;
+  readonly #handle: FileHandle;
+
+  constructor(path: string, handle: FileHandle, digest: Digest) {
+    this.path = path;
+    this.digest = digest;
+    this.#handle = handle;
+  }
+
+  /** Resolves when the bytes survive a power loss. */
+  async sync(): Promise<void> {
+    await this.#handle.sync();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return discard(this.path, this.#handle);
+  }
+}
+
+async function discard(path: string, handle: FileHandle): Promise<void> {
+  await handle.close();
+  try {
+    await unlink(path);
+  } catch (error) {
+    // It was moved to where it belongs.
+    if (systemCodeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+async function fill(
+  handle: FileHandle,
+  source: AsyncIterable<Uint8Array>,
+  { digestFunction, bytesMax, what, signal, failPoints, onMoved }: StageOptions,
+): Promise<Digest> {
+  const hasher = new DigestHasher(digestFunction);
+  let gathered: Uint8Array[] = [];
+  let gatheredBytes = 0;
+  const flush = async (): Promise<void> => {
+    await writeAll(handle, gathered, gatheredBytes);
+    gathered = [];
+    gatheredBytes = 0;
+  };
+  for await (const chunk of abortableSource(source, signal)) {
+    if (hasher.sizeBytes + chunk.byteLength > bytesMax) {
+      throw invalidArgument(`Write ${what}: more than ${bytesMax} bytes arrived`);
+    }
+    onMoved();
+    hasher.update(chunk);
+    gathered.push(chunk);
+    gatheredBytes += chunk.byteLength;
+    if (gatheredBytes < GATHERED_BYTES) continue;
+    await flush();
+    failPoints.pass('cas.half_written');
+  }
+  if (gatheredBytes > 0) await flush();
+  failPoints.pass('cas.after_write');
+  return hasher.digest();
+}
+
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], sizeBytes: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(chunks);
+  if (bytesWritten === sizeBytes) return;
+  // A short write, as a nearly full disk gives: write() goes on until all is written or an error says why not.
+  await handle.writeFile(Buffer.concat(chunks, sizeBytes).subarray(bytesWritten));
+}

@@ -1,0 +1,45 @@
+import { Digest } from '../../core/digest.ts';
+import { invalidArgument, notFound, permissionDenied } from '../../core/error.ts';
+import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
+import type { ActionCacheDefinition } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { checkActionResult } from '../actions/check-action-result.ts';
+import { inlineOutputs } from './inline-outputs.ts';
+import type { InstanceStoresOf } from './instance-stores.ts';
+
+/** What the ActionCache service depends on. */
+export interface ActionCacheServiceDependencies {
+  readonly storesOf: InstanceStoresOf;
+  /** Clients may file results of their own. */
+  readonly updateEnabled: boolean;
+}
+
+/** The action cache of each instance. */
+export function actionCacheService({
+  storesOf,
+  updateEnabled,
+}: ActionCacheServiceDependencies): ServiceImplementation<ActionCacheDefinition> {
+  return {
+    async getActionResult(request, { signal }) {
+      const { instanceName, digestFunction } = request;
+      const { actionCache, blobStore: store } = storesOf(instanceName);
+      const actionDigest = Digest.fromMessage(request.actionDigest, digestFunction);
+      const result = await actionCache.get({ instanceName, actionDigest }, { signal });
+      if (result === undefined) throw notFound(`no result of action ${actionDigest} is cached`);
+      return inlineOutputs(result, request, {
+        store,
+        digestFunction: actionDigest.digestFunction,
+        signal,
+      });
+    },
+    async updateActionResult(request, { signal }) {
+      const { instanceName, digestFunction, actionResult } = request;
+      const { actionCache } = storesOf(instanceName);
+      if (!updateEnabled) throw permissionDenied('UpdateActionResult is not open to clients of this cache');
+      const actionDigest = Digest.fromMessage(request.actionDigest, digestFunction);
+      if (actionResult === undefined) throw invalidArgument('UpdateActionResult: action result is missing');
+      checkActionResult(actionResult, actionDigest.digestFunction);
+      await actionCache.put({ instanceName, actionDigest }, actionResult, { signal });
+      return actionResult;
+    },
+  };
+}

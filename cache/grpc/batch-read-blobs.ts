@@ -1,0 +1,67 @@
+import { mapConcurrent } from '../../core/concurrency.ts';
+import { Digest } from '../../core/digest.ts';
+import { invalidArgument, notFound } from '../../core/error.ts';
+import type { IoOptions } from '../../core/io-options.ts';
+import { collectBytes } from '../../core/streams.ts';
+import {
+  type BatchReadBlobsRequest,
+  type BatchReadBlobsResponse,
+  type BatchReadBlobsResponse_Response,
+  Compressor_Value,
+  type DigestFunction_Value,
+  type Digest as DigestMessage,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { BlobStore } from '../blob-store.ts';
+import { okStatus, statusOf } from './batch-status.ts';
+import { BATCH_TOTAL_BYTES_MAX, RESPONSE_BYTES_MAX } from './cache-limits.ts';
+
+/** Blobs of one batch read at once. */
+const READS_AT_ONCE = 16;
+/** What an item takes in an answer besides its bytes: digest, status and their tags. */
+const ITEM_BYTES = 100;
+const NO_BYTES = Buffer.alloc(0);
+
+/** Reads each blob for itself. A batch that asks for more than the announced size is refused as a whole. */
+export async function batchReadBlobs(
+  { digests, digestFunction }: BatchReadBlobsRequest,
+  store: BlobStore,
+  options: IoOptions,
+): Promise<BatchReadBlobsResponse> {
+  const bytes = digests.reduce((sum, { sizeBytes }) => sum + Math.max(0, sizeBytes), 0);
+  if (bytes > BATCH_TOTAL_BYTES_MAX) {
+    throw invalidArgument(
+      `BatchReadBlobs: ${bytes} bytes in all blobs, at most ${BATCH_TOTAL_BYTES_MAX} are given`,
+    );
+  }
+  if (bytes + digests.length * ITEM_BYTES > RESPONSE_BYTES_MAX) {
+    throw invalidArgument(
+      `BatchReadBlobs: ${digests.length} digests with ${bytes} bytes would make an answer of over ${RESPONSE_BYTES_MAX} bytes`,
+    );
+  }
+  const responses = await mapConcurrent(
+    digests,
+    READS_AT_ONCE,
+    async (digest, signal): Promise<BatchReadBlobsResponse_Response> => {
+      const compressor = Compressor_Value.IDENTITY;
+      try {
+        const data = await readBlob(digest, digestFunction, { store, signal });
+        return { digest, data, status: okStatus, compressor };
+      } catch (error) {
+        return { digest, data: NO_BYTES, status: statusOf(error), compressor };
+      }
+    },
+    options,
+  );
+  return { responses };
+}
+
+async function readBlob(
+  message: DigestMessage,
+  digestFunction: DigestFunction_Value,
+  { store, signal }: IoOptions & { readonly store: BlobStore },
+): Promise<Buffer> {
+  const digest = Digest.fromMessage(message, digestFunction);
+  const source = await store.read(digest, undefined, { signal });
+  if (source === undefined) throw notFound(`blob ${digest} is not here`);
+  return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
+}

@@ -1,0 +1,12 @@
+import { toIngotError } from '../../core/error.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import type { Status } from '../../proto/gen/google/rpc/status.ts';
+
+/** The status of one item of a batch that went well. */
+export const okStatus: Status = Object.freeze({ code: Code.OK, message: '', details: [] });
+
+/** The status of one item of a batch that failed; what is not an IngotError tells nothing of itself. */
+export function statusOf(error: unknown): Status {
+  const { code, message, details } = toIngotError(error);
+  return { code, message, details: [...details] };
+}

@@ -1,0 +1,78 @@
+import { throwIfAborted } from '../../core/abort.ts';
+import { invalidArgument } from '../../core/error.ts';
+import { quote } from '../../core/quote.ts';
+import type { WriteRequest, WriteResponse } from '../../proto/gen/google/bytestream/bytestream.ts';
+import type { BlobStore } from '../blob-store.ts';
+import type { WriteAttachment } from './write-session.ts';
+import type { UploadName, WriteSessions } from './write-sessions.ts';
+
+/** One stream of a blob's upload. */
+export interface BlobUpload {
+  readonly name: UploadName;
+  readonly store: BlobStore;
+  readonly sessions: WriteSessions;
+  readonly signal: AbortSignal;
+  /** The first message, which has named the blob. */
+  readonly first: WriteRequest;
+  /** The messages after it. */
+  readonly requests: AsyncIterator<WriteRequest, unknown>;
+}
+
+/**
+ * Feeds a stream of WriteRequests to its upload, and answers when the blob is stored, which may be before the stream
+ * ends. One that ends without finish_write is answered with what has arrived, and may be resumed.
+ */
+export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
+  const { name, store, sessions, signal, first, requests } = upload;
+  throwIfAborted(signal);
+  if (await isDone(upload)) return { committedSize: name.digest.sizeBytes };
+  using attachment = sessions.attach(name, { offset: first.writeOffset, store, signal });
+  const { session } = attachment;
+  let request: WriteRequest | undefined = first;
+  while (!session.isFinishing) {
+    checkSameName(request, first);
+    attachment.accept(request.writeOffset, request.data);
+    if (request.finishWrite) {
+      session.finish();
+      await storedBeforeMore(attachment, requests);
+      break;
+    }
+    await attachment.next(session.drained(attachment.signal));
+    const next = await attachment.next(requests.next());
+    if (next === undefined) break;
+    if (next.done) return { committedSize: session.committedBytes };
+    request = next.value;
+  }
+  await session.stored();
+  return { committedSize: session.digest.sizeBytes };
+}
+
+/** A client that comes back to an upload may find that the blob is there by now, however it came. */
+async function isDone({ name, store, sessions, signal, first }: BlobUpload): Promise<boolean> {
+  if (first.writeOffset === 0 || sessions.committedBytes(name) !== undefined) return false;
+  return (await store.findMissing([name.digest], { signal })).length === 0;
+}
+
+/** Waits for the store; INVALID_ARGUMENT when another message comes instead of the end. */
+async function storedBeforeMore(
+  { session }: WriteAttachment,
+  requests: AsyncIterator<WriteRequest, unknown>,
+): Promise<void> {
+  const more = requests.next().then(
+    ({ done }) => (done ? session.stored() : Promise.reject(afterTheLast(session.digest.toString()))),
+    // The client is gone; the blob is stored all the same.
+    () => session.stored(),
+  );
+  await Promise.race([session.stored(), more]);
+}
+
+function afterTheLast(what: string) {
+  return invalidArgument(`Write ${what}: a message came after finish_write`);
+}
+
+function checkSameName({ resourceName }: WriteRequest, first: WriteRequest): void {
+  if (resourceName === '' || resourceName === first.resourceName) return;
+  throw invalidArgument(
+    `Write ${quote(first.resourceName)}: the resource name changed to ${quote(resourceName)} on the way`,
+  );
+}

@@ -1,0 +1,134 @@
+import { invalidArgument, notFound, outOfRange, unimplemented } from '../../core/error.ts';
+import {
+  isLogName,
+  parseLogName,
+  parseReadName,
+  parseWriteName,
+  type WriteName,
+} from '../../core/resource-name.ts';
+import type { CallContext, ServiceImplementation } from '../../core/rpc/rpc-service.ts';
+import {
+  Compressor_Value,
+  compressor_ValueToJSON,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type {
+  ByteStreamDefinition,
+  QueryWriteStatusRequest,
+  QueryWriteStatusResponse,
+  ReadRequest,
+  ReadResponse,
+  WriteRequest,
+  WriteResponse,
+} from '../../proto/gen/google/bytestream/bytestream.ts';
+import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
+import { receiveBlob } from './blob-upload.ts';
+import type { InstanceStoresOf } from './instance-stores.ts';
+import { receiveLog } from './log-upload.ts';
+import type { WriteSessions } from './write-sessions.ts';
+
+/** What the ByteStream service depends on. */
+export interface ByteStreamServiceDependencies {
+  readonly storesOf: InstanceStoresOf;
+  readonly logStreams: ResumableLogStreams;
+  readonly sessions: WriteSessions;
+}
+
+/** ByteStream over blobs, by REAPI's resource names, and over the logs of running actions. */
+export function byteStreamService(
+  dependencies: ByteStreamServiceDependencies,
+): ServiceImplementation<ByteStreamDefinition> {
+  return {
+    read: (request, context) => read(dependencies, request, context),
+    write: (requests, context) => write(dependencies, requests, context),
+    queryWriteStatus: (request, context) => queryWriteStatus(dependencies, request, context),
+  };
+}
+
+async function* read(
+  { storesOf, logStreams }: ByteStreamServiceDependencies,
+  { resourceName, readOffset, readLimit }: ReadRequest,
+  { signal }: CallContext,
+): AsyncGenerator<ReadResponse, void, undefined> {
+  if (readOffset < 0) throw outOfRange(`read_offset is ${readOffset}, expected 0 or more`);
+  if (readLimit < 0) throw invalidArgument(`read_limit is ${readLimit}, expected 0 or more`);
+  const limit = readLimit === 0 ? undefined : readLimit;
+  if (isLogName(resourceName)) {
+    storesOf(parseLogName(resourceName).instanceName);
+    yield* responses(cutOff(logStreams.read(resourceName, readOffset, { signal }), limit));
+    return;
+  }
+  const { instanceName, digest, compressor } = parseReadName(resourceName);
+  checkCompressor(compressor);
+  const { blobStore } = storesOf(instanceName);
+  const source = await blobStore.read(digest, { offset: readOffset, limit }, { signal });
+  if (source === undefined) throw notFound(`blob ${digest} is not here`);
+  yield* responses(source);
+}
+
+async function* responses(source: AsyncIterable<Uint8Array>): AsyncGenerator<ReadResponse, void, undefined> {
+  for await (const chunk of source) yield { data: asBuffer(chunk) };
+}
+
+async function* cutOff(
+  source: AsyncIterable<Uint8Array>,
+  limit = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = limit;
+  for await (const chunk of source) {
+    yield chunk.subarray(0, left);
+    left -= chunk.byteLength;
+    if (left <= 0) return;
+  }
+}
+
+async function write(
+  { storesOf, logStreams, sessions }: ByteStreamServiceDependencies,
+  stream: AsyncIterable<WriteRequest>,
+  { signal }: CallContext,
+): Promise<WriteResponse> {
+  const requests = stream[Symbol.asyncIterator]();
+  const { done, value: first } = await requests.next();
+  if (done || first === undefined) throw invalidArgument('Write: the stream has no message');
+  if (first.resourceName === '') throw invalidArgument('Write: the first message has no resource name');
+  if (isLogName(first.resourceName)) {
+    storesOf(parseLogName(first.resourceName).instanceName);
+    const rest = { [Symbol.asyncIterator]: () => requests };
+    return receiveLog({ name: first.resourceName, logStreams, signal, first, requests: rest });
+  }
+  const name = parseUploadName(first.resourceName);
+  const { blobStore } = storesOf(name.instanceName);
+  return receiveBlob({ name, store: blobStore, sessions, signal, first, requests });
+}
+
+async function queryWriteStatus(
+  { storesOf, logStreams, sessions }: ByteStreamServiceDependencies,
+  { resourceName }: QueryWriteStatusRequest,
+  { signal }: CallContext,
+): Promise<QueryWriteStatusResponse> {
+  if (isLogName(resourceName)) {
+    storesOf(parseLogName(resourceName).instanceName);
+    const status = await logStreams.status(resourceName, { signal });
+    return { committedSize: status?.sizeBytes ?? 0, complete: status?.ended ?? false };
+  }
+  const name = parseUploadName(resourceName);
+  const { blobStore } = storesOf(name.instanceName);
+  const [missing] = await blobStore.findMissing([name.digest], { signal });
+  if (missing === undefined) return { committedSize: name.digest.sizeBytes, complete: true };
+  // Of an upload nobody knows, nothing has arrived: true, and Bazel begins anew where NOT_FOUND would end its build.
+  return { committedSize: sessions.committedBytes(name) ?? 0, complete: false };
+}
+
+function parseUploadName(resourceName: string): WriteName {
+  const name = parseWriteName(resourceName);
+  checkCompressor(name.compressor);
+  return name;
+}
+
+function checkCompressor(compressor: Compressor_Value): void {
+  if (compressor === Compressor_Value.IDENTITY) return;
+  throw unimplemented(`compressor ${compressor_ValueToJSON(compressor)} is not announced`);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

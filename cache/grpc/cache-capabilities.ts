@@ -1,0 +1,34 @@
+import { digestFunctions } from '../../core/digest.ts';
+import {
+  type CacheCapabilities,
+  SymlinkAbsolutePathStrategy_Value,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
+
+/** What differs between caches. */
+export interface CacheCapabilitiesOptions {
+  readonly blobBytesMax: number;
+  /** UpdateActionResult is open to callers. */
+  readonly updateEnabled: boolean;
+}
+
+/** What this cache announces. What is not in here is not there: no compressors, no split and splice. */
+export function cacheCapabilities({
+  blobBytesMax,
+  updateEnabled,
+}: CacheCapabilitiesOptions): CacheCapabilities {
+  return {
+    digestFunctions: [...digestFunctions],
+    actionCacheUpdateCapabilities: { updateEnabled },
+    cachePriorityCapabilities: undefined,
+    maxBatchTotalSizeBytes: BATCH_TOTAL_BYTES_MAX,
+    symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy_Value.ALLOWED,
+    supportedCompressors: [],
+    supportedBatchUpdateCompressors: [],
+    maxCasBlobSizeBytes: blobBytesMax,
+    splitBlobSupport: false,
+    spliceBlobSupport: false,
+    fastCdc2020Params: undefined,
+    repMaxCdcParams: undefined,
+  };
+}

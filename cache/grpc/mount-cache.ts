@@ -1,0 +1,35 @@
+import { ByteStreamDefinition } from '../../core/rpc/byte-stream-definition.ts';
+import type { RpcServer } from '../../core/rpc/rpc-server.ts';
+import {
+  ActionCacheDefinition,
+  type CacheCapabilities,
+  CapabilitiesDefinition,
+  ContentAddressableStorageDefinition,
+  type ExecutionCapabilities,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
+import { actionCacheService } from './action-cache-service.ts';
+import { byteStreamService } from './byte-stream-service.ts';
+import { capabilitiesService } from './capabilities-service.ts';
+import { contentAddressableStorageService } from './content-addressable-storage-service.ts';
+import type { InstanceStoresOf } from './instance-stores.ts';
+import type { WriteSessions } from './write-sessions.ts';
+
+/** What the cache's services stand on: stores of this process, or of another behind a channel. */
+export interface MountedCache {
+  readonly storesOf: InstanceStoresOf;
+  readonly logStreams: ResumableLogStreams;
+  readonly sessions: WriteSessions;
+  readonly cacheCapabilities: CacheCapabilities;
+  /** Where the endpoint also executes. */
+  readonly executionCapabilities?: ExecutionCapabilities | undefined;
+}
+
+/** Adds Capabilities, ContentAddressableStorage, ActionCache and ByteStream to a server. */
+export function mountCache(rpc: RpcServer, cache: MountedCache): void {
+  const updateEnabled = cache.cacheCapabilities.actionCacheUpdateCapabilities?.updateEnabled === true;
+  rpc.addService(CapabilitiesDefinition, capabilitiesService(cache));
+  rpc.addService(ContentAddressableStorageDefinition, contentAddressableStorageService(cache));
+  rpc.addService(ActionCacheDefinition, actionCacheService({ ...cache, updateEnabled }));
+  rpc.addService(ByteStreamDefinition, byteStreamService(cache));
+}

@@ -1,0 +1,166 @@
+import type { Digest } from '../../core/digest.ts';
+import { aborted, cancelled, type IngotError, resourceExhausted, unavailable } from '../../core/error.ts';
+import { retryInfo } from '../../core/error-details.ts';
+import { startTimer } from '../../core/timer.ts';
+import type { BlobStore } from '../blob-store.ts';
+import { type WriteAttachment, WriteSession } from './write-session.ts';
+
+/** What uploads may take of the server while they are under way. */
+export interface WriteSessionLimits {
+  /** Uploads at once, those waiting to be resumed included. */
+  readonly sessionsMax: number;
+  /** Bytes of uploads that wait to be resumed; the oldest are given up beyond it. */
+  readonly detachedBytesMax: number;
+  /** How long an upload waits to be resumed. */
+  readonly detachedMs: number;
+}
+
+/** A client that lost its connection is back within seconds, a restarted one within a minute or never. */
+export const defaultWriteSessionLimits: WriteSessionLimits = {
+  sessionsMax: 4096,
+  detachedBytesMax: 8 * 1024 ** 3,
+  detachedMs: 2 * 60_000,
+};
+
+/** How long a client is asked to wait when there are too many uploads. */
+const RETRY_MS = 1_000;
+
+/** What an upload is told apart by. */
+export interface UploadName {
+  readonly instanceName: string;
+  readonly uuid: string;
+  readonly digest: Digest;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly session: WriteSession;
+  /** Set while it waits to be resumed. */
+  cancelTimer?: (() => void) | undefined;
+}
+
+/** The uploads under way by name, so that one whose stream broke can be taken up by another. Lost in a restart. */
+export class WriteSessions implements AsyncDisposable {
+  readonly #limits: WriteSessionLimits;
+  /** In order of their last detachment, oldest first. */
+  readonly #entries = new Map<string, Entry>();
+  #closed = false;
+
+  constructor(limits: WriteSessionLimits = defaultWriteSessionLimits) {
+    this.#limits = limits;
+  }
+
+  /** Uploads under way, those waiting to be resumed included. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Bytes that have arrived of an upload; undefined when nothing is known of it. */
+  committedBytes(name: UploadName): number | undefined {
+    return this.#entries.get(keyOf(name))?.session.committedBytes;
+  }
+
+  /**
+   * Attaches a stream to its upload, taking it over from another stream. One that begins at 0 begins anew.
+   * RESOURCE_EXHAUSTED when there are too many.
+   */
+  attach(
+    name: UploadName,
+    {
+      offset,
+      store,
+      signal,
+    }: { readonly offset: number; readonly store: BlobStore; readonly signal: AbortSignal },
+  ): WriteAttachment {
+    if (this.#closed) throw unavailable('the server is closing');
+    const key = keyOf(name);
+    let entry = this.#entries.get(key);
+    if (
+      entry !== undefined &&
+      offset === 0 &&
+      entry.session.committedBytes > 0 &&
+      !entry.session.isFinishing
+    ) {
+      this.#giveUp(entry, aborted(`Write ${name.digest}: the upload was begun anew`));
+      entry = undefined;
+    }
+    entry ??= this.#open(key, name.digest, store);
+    entry.cancelTimer?.();
+    entry.cancelTimer = undefined;
+    const attached = entry;
+    return entry.session.attach(signal, () => this.#onDetached(attached));
+  }
+
+  /** Gives up every upload. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const entries = [...this.#entries.values()];
+    for (const entry of entries) this.#giveUp(entry, unavailable('the server is closing'));
+    await Promise.allSettled(entries.map(({ session }) => session.stored()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #open(key: string, digest: Digest, store: BlobStore): Entry {
+    if (this.#entries.size >= this.#limits.sessionsMax && !this.#giveUpOldest()) {
+      throw resourceExhausted(
+        `Write ${digest}: ${this.#limits.sessionsMax} uploads are under way, as many as are allowed`,
+        { details: [retryInfo(RETRY_MS)] },
+      );
+    }
+    const onOver = (): void => {
+      entry.cancelTimer?.();
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    };
+    const entry: Entry = { key, session: new WriteSession({ digest, store, onOver }) };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #onDetached(entry: Entry): void {
+    if (this.#entries.get(entry.key) !== entry) return;
+    const { digest, committedBytes } = entry.session;
+    if (committedBytes === 0) {
+      this.#giveUp(entry, cancelled(`Write ${digest}: its stream ended before anything arrived`));
+      return;
+    }
+    this.#entries.delete(entry.key);
+    this.#entries.set(entry.key, entry);
+    entry.cancelTimer = startTimer(this.#limits.detachedMs, () => {
+      this.#giveUp(entry, cancelled(`Write ${digest}: not resumed within ${this.#limits.detachedMs} ms`));
+    });
+    while (this.#detachedBytes() > this.#limits.detachedBytesMax) this.#giveUpOldest();
+  }
+
+  #detachedBytes(): number {
+    let bytes = 0;
+    for (const { session } of this.#entries.values()) {
+      if (!session.isAttached && !session.isFinishing) bytes += session.committedBytes;
+    }
+    return bytes;
+  }
+
+  #giveUpOldest(): boolean {
+    for (const entry of this.#entries.values()) {
+      if (entry.session.isAttached || entry.session.isFinishing) continue;
+      this.#giveUp(
+        entry,
+        resourceExhausted(`Write ${entry.session.digest}: room was needed for other uploads`),
+      );
+      return true;
+    }
+    return false;
+  }
+
+  #giveUp(entry: Entry, reason: IngotError): void {
+    entry.cancelTimer?.();
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
+    entry.session.abort(reason);
+  }
+}
+
+function keyOf({ instanceName, uuid, digest }: UploadName): string {
+  return `${instanceName}\0${uuid}\0${digest.key}`;
+}

@@ -1,0 +1,58 @@
+import { resourceExhausted } from '../error.ts';
+
+/** Bytes that all calls of a server may hold together; each call borrows through a {@link ByteLoan}. */
+export class ByteBudget {
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Bytes held now. */
+  get heldBytes(): number {
+    return this.#bytes;
+  }
+
+  /** Throws RESOURCE_EXHAUSTED, and takes nothing, when there is not so much left. */
+  take(bytes: number): void {
+    if (this.#bytes + bytes > this.#bytesMax) {
+      throw resourceExhausted(
+        `Buffer a request: calls hold ${this.#bytes} bytes of messages not yet taken up, the limit is ${this.#bytesMax}`,
+      );
+    }
+    this.#bytes += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+/** What one call has borrowed of a {@link ByteBudget}; closing it gives back all that is left. */
+export class ByteLoan {
+  readonly #budget: ByteBudget;
+  #bytes = 0;
+  #closed = false;
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  take(bytes: number): void {
+    if (this.#closed) return;
+    this.#budget.take(bytes);
+    this.#bytes += bytes;
+  }
+
+  give(bytes: number): void {
+    const given = Math.min(bytes, this.#bytes);
+    this.#bytes -= given;
+    this.#budget.give(given);
+  }
+
+  close(): void {
+    this.give(this.#bytes);
+    this.#closed = true;
+  }
+}

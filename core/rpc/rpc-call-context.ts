@@ -1,0 +1,63 @@
+import type { IncomingHttpHeaders } from 'node:http2';
+import type { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { cancelled, type IngotError } from '../error.ts';
+import { parseRequestMetadata, REQUEST_METADATA_HEADER } from './rpc-request-metadata.ts';
+import type { CallContext } from './rpc-service.ts';
+
+/** What a {@link ServerCallContext} is made of. */
+export interface ServerCallContextOptions {
+  readonly headers: IncomingHttpHeaders;
+  readonly deadlineMs: number | undefined;
+  readonly peer: string;
+}
+
+/** The context of a served call. Most handlers look at little of it, so each part is made when first asked for. */
+export class ServerCallContext implements CallContext {
+  readonly deadlineMs: number | undefined;
+  readonly peer: string;
+  readonly #headers: IncomingHttpHeaders;
+  #controller: AbortController | undefined;
+  #over = false;
+  #reason: IngotError | undefined;
+  #metadata: ReadonlyMap<string, string> | undefined;
+
+  constructor({ headers, deadlineMs, peer }: ServerCallContextOptions) {
+    this.#headers = headers;
+    this.deadlineMs = deadlineMs;
+    this.peer = peer;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#over) this.#controller.abort(this.#endReason());
+    }
+    return this.#controller.signal;
+  }
+
+  get metadata(): ReadonlyMap<string, string> {
+    this.#metadata ??= new Map(
+      Object.entries(this.#headers)
+        .filter(([name, value]) => value !== undefined && !name.startsWith(':'))
+        .map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : String(value)]),
+    );
+    return this.#metadata;
+  }
+
+  get requestMetadata(): RequestMetadata | undefined {
+    return parseRequestMetadata(this.metadata.get(REQUEST_METADATA_HEADER));
+  }
+
+  /** Aborts the signal, with CANCELLED when all went well. The first time counts. */
+  end(reason: IngotError | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#reason = reason;
+    this.#controller?.abort(this.#endReason());
+  }
+
+  /** Made only when someone listens, since most calls end well and unheard. */
+  #endReason(): IngotError {
+    return this.#reason ?? cancelled('the call is over');
+  }
+}

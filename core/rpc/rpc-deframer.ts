@@ -1,0 +1,115 @@
+import { internal, resourceExhausted } from '../error.ts';
+import { FRAME_HEADER_BYTES } from './rpc-frame.ts';
+
+/** One message as it came off the wire. */
+export interface RawMessage {
+  readonly compressed: boolean;
+  readonly bytes: Uint8Array;
+}
+
+const MESSAGE_AT_ONCE_BYTES = 128 * 1024; // A buffer up to this size is made whole; a larger one grows as bytes come.
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Cuts the bytes of an HTTP/2 stream into gRPC messages, wherever the DATA frames were cut. A message over the
+ * limit is refused by its header, before any of it is kept. Messages that lie whole in one chunk are not copied.
+ */
+export class Deframer {
+  readonly #messageBytesMax: number;
+  /** A header that was cut; most are not. */
+  #header = EMPTY;
+  #headerLength = 0;
+  /** The message under way; its buffer may be smaller than what it will be. */
+  #inBody = false;
+  #compressed = false;
+  #body = EMPTY;
+  #bodyLength = 0;
+  #bodyBytes = 0;
+
+  constructor(messageBytesMax: number) {
+    this.#messageBytesMax = messageBytesMax;
+  }
+
+  /** Bytes seen of a message that is not whole yet. Not zero at the end of the stream: it was cut short. */
+  get partialBytes(): number {
+    return this.#headerLength + (this.#inBody ? FRAME_HEADER_BYTES + this.#bodyLength : 0);
+  }
+
+  /** Takes a chunk and gives the messages that it completes. Throws RESOURCE_EXHAUSTED or INTERNAL. */
+  push(chunk: Uint8Array): RawMessage[] {
+    const messages: RawMessage[] = [];
+    let offset = 0;
+    while (offset < chunk.length) {
+      if (!this.#inBody) {
+        offset = this.#takeHeader(chunk, offset);
+        if (!this.#inBody) break;
+      }
+      if (this.#bodyLength === 0 && chunk.length - offset >= this.#bodyBytes) {
+        const end = offset + this.#bodyBytes;
+        messages.push(this.#finish(chunk.subarray(offset, end)));
+        offset = end;
+      } else {
+        offset = this.#takeBody(chunk, offset);
+        if (this.#bodyLength === this.#bodyBytes) messages.push(this.#finish(this.#body));
+      }
+    }
+    return messages;
+  }
+
+  #finish(bytes: Uint8Array): RawMessage {
+    this.#inBody = false;
+    this.#body = EMPTY;
+    this.#bodyLength = 0;
+    return { compressed: this.#compressed, bytes };
+  }
+
+  #takeHeader(chunk: Uint8Array, offset: number): number {
+    if (this.#headerLength === 0 && chunk.length - offset >= FRAME_HEADER_BYTES) {
+      this.#enterBody(chunk, offset);
+      return offset + FRAME_HEADER_BYTES;
+    }
+    if (this.#headerLength === 0) this.#header = new Uint8Array(FRAME_HEADER_BYTES);
+    const taken = Math.min(FRAME_HEADER_BYTES - this.#headerLength, chunk.length - offset);
+    this.#header.set(chunk.subarray(offset, offset + taken), this.#headerLength);
+    this.#headerLength += taken;
+    if (this.#headerLength === FRAME_HEADER_BYTES) {
+      this.#headerLength = 0;
+      this.#enterBody(this.#header, 0);
+    }
+    return offset + taken;
+  }
+
+  #enterBody(bytes: Uint8Array, offset: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + offset, FRAME_HEADER_BYTES);
+    const flags = view.getUint8(0);
+    if (flags > 1) {
+      throw internal(`Read a gRPC message: its flags are ${flags}, expected 0 or 1 (compressed)`);
+    }
+    const bodyBytes = view.getUint32(1);
+    if (bodyBytes > this.#messageBytesMax) {
+      throw resourceExhausted(
+        `Read a gRPC message: it has ${bodyBytes} bytes, the limit is ${this.#messageBytesMax}`,
+      );
+    }
+    this.#inBody = true;
+    this.#compressed = flags === 1;
+    this.#bodyBytes = bodyBytes;
+  }
+
+  #takeBody(chunk: Uint8Array, offset: number): number {
+    const taken = Math.min(this.#bodyBytes - this.#bodyLength, chunk.length - offset);
+    this.#makeRoom(this.#bodyLength + taken);
+    this.#body.set(chunk.subarray(offset, offset + taken), this.#bodyLength);
+    this.#bodyLength += taken;
+    return offset + taken;
+  }
+
+  /** A client's word on the length is not worth its whole memory yet, so a large buffer doubles up to it. */
+  #makeRoom(length: number): void {
+    if (this.#body.length >= length) return;
+    const doubled = Math.max(length, this.#body.length * 2, MESSAGE_AT_ONCE_BYTES);
+    const grown = Buffer.allocUnsafeSlow(Math.min(doubled, this.#bodyBytes));
+    grown.set(this.#body.subarray(0, this.#bodyLength));
+    this.#body = grown;
+  }
+}

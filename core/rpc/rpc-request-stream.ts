@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { IngotError } from '../error.ts';
+import type { ByteLoan } from './rpc-byte-budget.ts';
+import type { RawMessage } from './rpc-deframer.ts';
+import { FRAME_HEADER_BYTES } from './rpc-frame.ts';
+import type { RequestSink } from './rpc-request-reader.ts';
+
+/** What a {@link RequestStream} is made of. */
+export interface RequestStreamOptions<T> {
+  readonly stream: ServerHttp2Stream;
+  readonly loan: ByteLoan;
+  readonly readAheadBytes: number;
+  /** What the client may still send once the stream is paused. */
+  readonly windowBytes: () => number;
+  readonly decode: (message: RawMessage) => T | Promise<T>;
+  /** Told of requests that are no gRPC messages, which ends the call. */
+  readonly onMalformed: (error: IngotError) => void;
+}
+
+/**
+ * The requests of a streaming call, for its handler. It is done when the client said so; when the call ends in any
+ * other way, `next` throws the reason, and messages not yet read are dropped. Reading too slowly pauses the client.
+ */
+export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, RequestSink {
+  readonly #options: RequestStreamOptions<T>;
+  readonly #queue: RawMessage[] = [];
+  #queuedBytes = 0;
+  #pausedBytes = 0;
+  #ended = false;
+  #stopped = false;
+  #error: IngotError | undefined;
+  #waiter: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: RequestStreamOptions<T>) {
+    this.#options = options;
+  }
+
+  message(message: RawMessage): void {
+    if (this.#stopped) {
+      this.#options.loan.give(wireBytes(message));
+      return;
+    }
+    this.#queue.push(message);
+    this.#queuedBytes += wireBytes(message);
+    this.#wake();
+    if (this.#queuedBytes >= this.#options.readAheadBytes) this.#pause();
+  }
+
+  end(): void {
+    // A client on node:http2 that cancels sends an END_STREAM just before its reset. One turn of the event loop lets
+    // the reset come in, so that the handler hears of a cancelled request and not of a whole one.
+    setImmediate(() => {
+      this.#ended = true;
+      this.#wake();
+    });
+  }
+
+  fail(error: IngotError): void {
+    this.#options.onMalformed(error);
+  }
+
+  /** Makes `next` throw from now on; the first reason counts. */
+  abort(reason: IngotError): void {
+    this.#error ??= reason;
+    this.#clear();
+    this.#wake();
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    for (;;) {
+      if (this.#error !== undefined) throw this.#error;
+      const message = this.#queue.shift();
+      if (message !== undefined) {
+        this.#taken(message);
+        return { done: false, value: await this.#options.decode(message) };
+      }
+      if (this.#ended || this.#stopped) return { done: true, value: undefined };
+      assert(this.#waiter === undefined, 'next() was called before the one before it was done');
+      this.#waiter = Promise.withResolvers();
+      await this.#waiter.promise;
+    }
+  }
+
+  /** The handler has read enough; the client is held back until the call is answered. */
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#stopped = true;
+    this.#clear();
+    try {
+      if (!this.#ended) this.#pause();
+    } catch {
+      // Safe: there is no memory to hold the client back, so what it still sends is dropped as it comes.
+    }
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #taken(message: RawMessage): void {
+    this.#queuedBytes -= wireBytes(message);
+    this.#options.loan.give(wireBytes(message));
+    if (this.#queuedBytes < this.#options.readAheadBytes) this.#resume();
+  }
+
+  /** Holds the client back. What it may still send is borrowed first; RESOURCE_EXHAUSTED when there is too little. */
+  #pause(): void {
+    const { stream, loan, windowBytes } = this.#options;
+    if (this.#pausedBytes > 0) return;
+    const bytes = windowBytes();
+    loan.take(bytes);
+    this.#pausedBytes = bytes;
+    stream.pause();
+  }
+
+  #resume(): void {
+    const { stream, loan } = this.#options;
+    if (this.#pausedBytes === 0) return;
+    loan.give(this.#pausedBytes);
+    this.#pausedBytes = 0;
+    if (!stream.destroyed) stream.resume();
+  }
+
+  #clear(): void {
+    this.#options.loan.give(this.#queuedBytes);
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
+  }
+
+  #wake(): void {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.resolve();
+  }
+}
+
+function wireBytes(message: RawMessage): number {
+  return FRAME_HEADER_BYTES + message.bytes.length;
+}

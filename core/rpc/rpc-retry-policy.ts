@@ -1,0 +1,35 @@
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import { RetryInfo } from '../../proto/gen/google/rpc/error_details.ts';
+import { isIngotError } from '../error.ts';
+import { RETRY_INFO_TYPE, unpackAny } from '../error-details.ts';
+
+/** When a unary call is sent again after UNAVAILABLE. */
+export interface RetryPolicy {
+  /** Attempts in all; 1 never retries. */
+  readonly attemptsMax: number;
+  /** The wait before the second attempt; each further one is twice as long. */
+  readonly firstBackoffMs: number;
+  /** The longest wait that we choose ourselves; a server may ask for more. */
+  readonly backoffMsMax: number;
+}
+
+/** Rides out the restart of a server: about 12 s in all. */
+export const defaultRetryPolicy: RetryPolicy = { attemptsMax: 8, firstBackoffMs: 100, backoffMsMax: 5000 };
+
+/**
+ * How long to wait before attempt `attempt + 1`, or undefined when the error is not one to retry after, or was the
+ * last attempt's. `random` gives numbers from 0 to 1: waits vary from half to all of the backoff.
+ */
+export function retryDelayMs(
+  policy: RetryPolicy,
+  attempt: number,
+  { error, random }: { readonly error: unknown; readonly random: () => number },
+): number | undefined {
+  if (attempt >= policy.attemptsMax || !isIngotError(error, Code.UNAVAILABLE)) return undefined;
+  for (const detail of error.details) {
+    const info = unpackAny(RetryInfo, RETRY_INFO_TYPE, detail);
+    if (info?.retryDelay !== undefined) return info.retryDelay.seconds * 1000 + info.retryDelay.nanos / 1e6;
+  }
+  const backoffMs = Math.min(policy.firstBackoffMs * 2 ** (attempt - 1), policy.backoffMsMax);
+  return backoffMs * (0.5 + random() / 2);
+}

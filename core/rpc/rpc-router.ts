@@ -1,0 +1,56 @@
+import { type IngotError, unimplemented } from '../error.ts';
+import type {
+  CallContext,
+  MethodDefinition,
+  ServiceDefinition,
+  ServiceImplementation,
+} from './rpc-service.ts';
+
+/** A handler whose message types have been forgotten; the codecs beside it know them. */
+export type RpcHandler = (request: unknown, context: CallContext) => unknown;
+
+/** One method that can be called. */
+export interface RpcMethod {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly definition: MethodDefinition;
+  readonly handler: RpcHandler;
+}
+
+/** Which handler serves which path. */
+export class RpcRouter {
+  readonly #methods = new Map<string, RpcMethod>();
+  readonly #services = new Set<string>();
+
+  /** Full names of the services, in the order they were added. */
+  get serviceNames(): readonly string[] {
+    return [...this.#services];
+  }
+
+  /** Adds a service; each name once. A method that the implementation lacks is UNIMPLEMENTED. */
+  add<D extends ServiceDefinition>(definition: D, implementation: ServiceImplementation<D>): void {
+    if (this.#services.has(definition.fullName)) {
+      throw new Error(`Add service ${definition.fullName}: it is there already`);
+    }
+    this.#services.add(definition.fullName);
+    const handlers = implementation as Readonly<Record<string, RpcHandler | undefined>>;
+    for (const [key, method] of Object.entries(definition.methods)) {
+      const handler = handlers[key]?.bind(implementation);
+      if (handler === undefined) continue;
+      const path = `/${definition.fullName}/${method.name}`;
+      this.#methods.set(path, { path, definition: method, handler });
+    }
+  }
+
+  find(path: string): RpcMethod | undefined {
+    return this.#methods.get(path);
+  }
+
+  /** Why a path is not served. */
+  explainMissing(path: string): IngotError {
+    const [, service = ''] = path.split('/', 2);
+    return this.#services.has(service)
+      ? unimplemented(`Call ${path.slice(0, 256)}: service ${service} has no such method here`)
+      : unimplemented(`Call ${path.slice(0, 256)}: this server has no such service`);
+  }
+}

@@ -1,0 +1,228 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import {
+  cancelled,
+  deadlineExceeded,
+  type IngotError,
+  invalidArgument,
+  toIngotError,
+  unimplemented,
+} from '../error.ts';
+import type { Logger } from '../log/logger.ts';
+import { startTimer } from '../timer.ts';
+import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
+import { ServerCallContext } from './rpc-call-context.ts';
+import { decodeStrictly } from './rpc-decode.ts';
+import type { RawMessage } from './rpc-deframer.ts';
+import type { MessageFramer } from './rpc-frame.ts';
+import { type Inflate, refuseCompressed, selectInflate } from './rpc-inflate.ts';
+import type { RpcServerLimits } from './rpc-limits.ts';
+import { RequestReader, type RequestSink } from './rpc-request-reader.ts';
+import { RequestStream } from './rpc-request-stream.ts';
+import { ResponseWriter } from './rpc-response-writer.ts';
+import type { RpcMethod } from './rpc-router.ts';
+import type { KeptSession } from './rpc-session-keeper.ts';
+import { parseTimeoutMs } from './rpc-timeout.ts';
+
+/** Codes of errors that someone here must look into; their causes are logged, since no client sees them. */
+const OUR_FAULT: ReadonlySet<Code> = new Set([Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS]);
+
+/** What a {@link ServerCall} is made of. */
+export interface ServerCallOptions {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly method: RpcMethod;
+  readonly connection: KeptSession;
+  readonly limits: RpcServerLimits;
+  readonly budget: ByteBudget;
+  readonly framer: MessageFramer;
+  readonly logger: Logger;
+  /** Called once, when the call is answered and its handler has come to an end. */
+  readonly onOver: (call: ServerCall) => void;
+}
+
+/**
+ * One call being served. States: receiving (a unary request is not whole yet), running (the handler has it), ended
+ * (a status is sent, or the client is gone). What a handler returns or throws after that has no effect.
+ */
+export class ServerCall implements RequestSink {
+  readonly #options: ServerCallOptions;
+  readonly #loan: ByteLoan;
+  readonly #writer: ResponseWriter;
+  readonly #context: ServerCallContext;
+  readonly #reader: RequestReader;
+  readonly #requests: RequestStream<unknown> | undefined;
+  readonly #cancelTimer: (() => void) | undefined;
+  readonly #inflateBytes: Inflate = refuseCompressed;
+  #unaryRequest: RawMessage | undefined;
+  #running = false;
+  #ended = false;
+
+  /** Throws INVALID_ARGUMENT when the headers are no gRPC call's; nothing has begun then. */
+  constructor(options: ServerCallOptions) {
+    const { stream, headers, limits, method, connection } = options;
+    this.#options = options;
+    const encoding = headers['grpc-encoding']?.toString();
+    if (encoding !== undefined) this.#inflateBytes = selectInflate(encoding, limits.messageBytesMax);
+    const timeout = headers['grpc-timeout'];
+    const timeoutMs = typeof timeout === 'string' ? parseTimeoutMs(timeout) : undefined;
+    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    this.#context = new ServerCallContext({ headers, deadlineMs, peer: connection.peer });
+    this.#loan = new ByteLoan(options.budget);
+    this.#writer = new ResponseWriter(stream);
+    if (method.definition.requestStream) this.#requests = this.#requestStream();
+    this.#reader = new RequestReader(
+      stream,
+      { messageBytesMax: limits.messageBytesMax, loan: this.#loan },
+      this.#requests ?? this,
+    );
+    const onClientGone = (): void => this.#onClientGone();
+    stream.on('aborted', onClientGone);
+    stream.on('close', onClientGone);
+    if (timeoutMs !== undefined) {
+      this.#cancelTimer = startTimer(timeoutMs, () =>
+        this.abort(
+          deadlineExceeded(`Call ${this.#path}: not finished within the ${timeoutMs} ms the client gave it`),
+        ),
+      );
+    }
+  }
+
+  /** Lets a handler with a request stream begin; a unary one begins with its request. */
+  start(): void {
+    if (this.#requests !== undefined) void this.#run(this.#requests);
+  }
+
+  /** The connection it came on. */
+  get connection(): KeptSession {
+    return this.#options.connection;
+  }
+
+  /** Ends the call with this error, whatever its handler does. */
+  abort(reason: IngotError): void {
+    if (this.#ended) return;
+    this.#enterEnded(reason);
+    this.#writer.end(reason, { resetWhenDone: !this.#reader.ended });
+  }
+
+  /** Takes the request of a unary call from its reader, as do `end` and `fail`. */
+  message(message: RawMessage): void {
+    if (this.#unaryRequest === undefined) this.#unaryRequest = message;
+    else this.abort(unimplemented(`Call ${this.#path}: the request has several messages, expected one`));
+  }
+
+  end(): void {
+    const message = this.#unaryRequest;
+    if (message !== undefined) void this.#run(message);
+    else this.abort(unimplemented(`Call ${this.#path}: the request has no message, expected one`));
+  }
+
+  fail(error: IngotError): void {
+    this.abort(error);
+  }
+
+  #requestStream(): RequestStream<unknown> {
+    return new RequestStream({
+      stream: this.#options.stream,
+      loan: this.#loan,
+      readAheadBytes: this.#options.limits.readAheadBytes,
+      windowBytes: () => this.#options.connection.streamWindowBytes,
+      decode: (message) => (message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes)),
+      onMalformed: (error) => this.abort(error),
+    });
+  }
+
+  async #run(input: RawMessage | RequestStream<unknown>): Promise<void> {
+    const { handler, definition } = this.#options.method;
+    this.#running = true;
+    try {
+      const request = input instanceof RequestStream ? input : await this.#unaryInput(input);
+      if (this.#ended) return;
+      const outcome = handler(request, this.#context);
+      if (definition.responseStream) await this.#respondAll(outcome as AsyncIterable<unknown>);
+      else this.#respond(await outcome);
+    } catch (error) {
+      this.#onHandlerError(error);
+    } finally {
+      this.#running = false;
+      this.#options.onOver(this);
+    }
+  }
+
+  #unaryInput(message: RawMessage): unknown {
+    this.#unaryRequest = undefined;
+    this.#loan.close();
+    return message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes);
+  }
+
+  #respond(response: unknown): void {
+    if (this.#ended) return;
+    const frame = this.#options.framer.frame(this.#options.method.definition.responseType, response);
+    this.#enterEnded(undefined);
+    this.#writer.endWith(frame, { resetWhenDone: !this.#reader.ended });
+  }
+
+  async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
+    const { method, framer } = this.#options;
+    for await (const response of responses) {
+      if (this.#ended) return;
+      await this.#writer.write(framer.frame(method.definition.responseType, response));
+      if (this.#ended) return;
+    }
+    if (this.#ended) return;
+    this.#enterEnded(undefined);
+    this.#writer.end(undefined, { resetWhenDone: !this.#reader.ended });
+  }
+
+  #onHandlerError(error: unknown): void {
+    const reason = toIngotError(error);
+    if (OUR_FAULT.has(reason.code)) {
+      const { connection, logger } = this.#options;
+      logger.error({ method: this.#path, peer: connection.peer, error }, 'a handler failed');
+    }
+    this.abort(reason);
+  }
+
+  async #inflate(bytes: Uint8Array): Promise<unknown> {
+    return this.#decode(await this.#inflateBytes(bytes));
+  }
+
+  #decode(bytes: Uint8Array): unknown {
+    try {
+      return decodeStrictly(this.#options.method.definition.requestType, bytes);
+    } catch (cause) {
+      const message = `Call ${this.#path}: the ${bytes.length} bytes of a request are not of its message type`;
+      throw invalidArgument(message, { cause });
+    }
+  }
+
+  #onClientGone(): void {
+    this.#writer.release();
+    if (this.#ended) return;
+    this.#enterEnded(cancelled(`Call ${this.#path}: ${howClientLeft(this.#options.stream)}`));
+  }
+
+  /** From receiving or running; frees all that waits for the client. No reason means that all went well. */
+  #enterEnded(reason: IngotError | undefined): void {
+    this.#ended = true;
+    this.#cancelTimer?.();
+    this.#context.end(reason);
+    this.#requests?.abort(reason ?? cancelled(`Call ${this.#path}: it is answered`));
+    this.#reader.stop();
+    this.#loan.close();
+    this.#unaryRequest = undefined;
+    if (!this.#running) this.#options.onOver(this);
+  }
+
+  get #path(): string {
+    return this.#options.method.path;
+  }
+}
+
+function howClientLeft({ session, rstCode }: ServerHttp2Stream): string {
+  // Node reports a lost connection as a reset with CANCEL.
+  if (session === undefined || session.destroyed || session.socket.destroyed)
+    return 'the connection to the client is lost';
+  if (rstCode === constants.NGHTTP2_CANCEL) return 'the client cancelled it';
+  return `the client reset it with HTTP/2 code ${rstCode}`;
+}

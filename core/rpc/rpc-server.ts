@@ -1,0 +1,191 @@
+import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
+import { failedPrecondition, resourceExhausted, toIngotError, unavailable } from '../error.ts';
+import { retryInfo } from '../error-details.ts';
+import type { Logger } from '../log/logger.ts';
+import { startTimer } from '../timer.ts';
+import { HealthService, WHOLE_SERVER } from './health-service.ts';
+import { ByteBudget } from './rpc-byte-budget.ts';
+import { MessageFramer } from './rpc-frame.ts';
+import { defaultRpcServerLimits, type RpcServerLimits } from './rpc-limits.ts';
+import { ResponseWriter } from './rpc-response-writer.ts';
+import { RpcRouter } from './rpc-router.ts';
+import { ServerCall } from './rpc-server-call.ts';
+import type { ServiceDefinition, ServiceImplementation } from './rpc-service.ts';
+import { SessionKeeper } from './rpc-session-keeper.ts';
+import { createTransport } from './rpc-transport.ts';
+
+/** What a server is made of. */
+export interface RpcServerDependencies {
+  readonly logger: Logger;
+  /** Limits that differ from {@link defaultRpcServerLimits}. */
+  readonly limits?: Partial<RpcServerLimits>;
+}
+
+/** Where to listen, and where a server listens. */
+export interface RpcAddress {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+const RETRY_DELAY_MS = 1000; // What clients of a server that shuts down are told to wait before they try again.
+const GOODBYE_MS = 250; // For the last statuses to reach clients once the grace is over.
+
+/**
+ * A gRPC server whose handlers are async functions and generators. States: being built (`addService`), listening,
+ * closing (no new calls, running ones go on), closed. It answers grpc.health.v1 by itself.
+ */
+export class RpcServer implements AsyncDisposable {
+  readonly health = new HealthService();
+  readonly #logger: Logger;
+  readonly #limits: RpcServerLimits;
+  readonly #router = new RpcRouter();
+  readonly #budget: ByteBudget;
+  readonly #framer = new MessageFramer();
+  readonly #transport: Http2Server;
+  readonly #sessions: SessionKeeper;
+  readonly #calls = new Set<ServerCall>();
+  #closing: Promise<void> | undefined;
+  #callsOver: PromiseWithResolvers<void> | undefined;
+
+  constructor({ logger, limits }: RpcServerDependencies) {
+    this.#logger = logger;
+    this.#limits = { ...defaultRpcServerLimits, ...limits };
+    this.#budget = new ByteBudget(this.#limits.bufferedBytesMax);
+    this.#sessions = new SessionKeeper({ limits: this.#limits, logger });
+    this.#transport = createTransport(this.#limits);
+    this.#transport.on('session', (session) => this.#sessions.add(session));
+    this.#transport.on('stream', (stream, headers) => this.#onStream(stream, headers));
+    this.#transport.on('sessionError', (error) => this.#logger.debug({ error }, 'a connection broke'));
+    this.#router.add(HealthDefinition, this.health);
+    this.health.setServing(WHOLE_SERVER, true);
+  }
+
+  /** Full names of the services it answers. */
+  get serviceNames(): readonly string[] {
+    return this.#router.serviceNames;
+  }
+
+  /** Adds the handlers of a service, and counts it as serving. */
+  addService<D extends ServiceDefinition>(definition: D, implementation: ServiceImplementation<D>): void {
+    this.#router.add(definition, implementation);
+    this.health.setServing(definition.fullName, true);
+  }
+
+  /** Starts to take calls; gives the address it has got. FAILED_PRECONDITION when that address is not to be had. */
+  async listen({ host, port }: RpcAddress): Promise<RpcAddress> {
+    const listening = Promise.withResolvers<void>();
+    const onError = (cause: Error): void =>
+      listening.reject(failedPrecondition(`Listen on ${host}:${port}: ${cause.message}`, { cause }));
+    this.#transport.once('error', onError);
+    this.#transport.listen({ host, port }, listening.resolve);
+    await listening.promise;
+    this.#transport.off('error', onError);
+    this.#transport.on('error', (error) => this.#logger.error({ error }, 'the listening socket failed'));
+    const address = this.#transport.address() as AddressInfo;
+    return { host: address.address, port: address.port };
+  }
+
+  /**
+   * Takes no new calls and waits for the running ones; those that are not over after `graceMs` are ended with
+   * UNAVAILABLE. A second call waits for the first.
+   */
+  close({ graceMs }: { readonly graceMs: number }): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close({ graceMs: 0 });
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.health.drain();
+    if (this.#transport.listening) this.#transport.close();
+    this.#sessions.closeGently();
+    await atMost(graceMs, this.#waitForCalls());
+    for (const call of this.#calls) {
+      call.abort(unavailable('the server is shutting down', { details: [retryInfo(RETRY_DELAY_MS)] }));
+    }
+    await atMost(GOODBYE_MS, Promise.all([this.#sessions.whenEmpty(), this.#waitForCalls()]));
+    this.#sessions.destroy();
+  }
+
+  async #waitForCalls(): Promise<void> {
+    if (this.#calls.size === 0) return;
+    this.#callsOver ??= Promise.withResolvers();
+    await this.#callsOver.promise;
+  }
+
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    // The client may have reset it by now, and there is no one to answer.
+    if (stream.closed || stream.destroyed) return;
+    // A stream that breaks is told by `close`; without a listener the event would end the process.
+    stream.on('error', () => undefined);
+    const refusal = refuseHttp(headers);
+    if (refusal !== undefined) {
+      stream.respond({ ':status': refusal }, { endStream: true });
+      stream.close(constants.NGHTTP2_NO_ERROR);
+      return;
+    }
+    try {
+      this.#startCall(stream, headers);
+    } catch (error) {
+      new ResponseWriter(stream).end(toIngotError(error), { resetWhenDone: true });
+      stream.resume();
+    }
+  }
+
+  #startCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const path = headers[':path'] ?? '';
+    const method = this.#router.find(path);
+    if (method === undefined) throw this.#router.explainMissing(path);
+    if (this.#calls.size >= this.#limits.callsMax) {
+      throw resourceExhausted(`Call ${path}: ${this.#calls.size} calls run here, the limit is reached`, {
+        details: [retryInfo(RETRY_DELAY_MS)],
+      });
+    }
+    const connection = this.#sessions.find(stream.session);
+    if (connection === undefined) return;
+    const call = new ServerCall({
+      stream,
+      headers,
+      method,
+      connection,
+      limits: this.#limits,
+      budget: this.#budget,
+      framer: this.#framer,
+      logger: this.#logger,
+      onOver: this.#onCallOver,
+    });
+    this.#calls.add(call);
+    this.#sessions.callStarted(connection);
+    call.start();
+  }
+
+  #onCallOver = (call: ServerCall): void => {
+    if (!this.#calls.delete(call)) return;
+    this.#sessions.callEnded(call.connection);
+    if (this.#calls.size === 0) this.#callsOver?.resolve();
+  };
+}
+
+async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const cancelTimer = startTimer(ms, late.resolve);
+  await Promise.race([promise, late.promise]);
+  cancelTimer();
+}
+
+const HTTP_METHOD_NOT_ALLOWED = 405;
+const HTTP_UNSUPPORTED_MEDIA_TYPE = 415;
+
+/** The HTTP status for what is no gRPC request at all; undefined when it is one. */
+function refuseHttp(headers: IncomingHttpHeaders): number | undefined {
+  if (headers[':method'] !== 'POST') return HTTP_METHOD_NOT_ALLOWED;
+  if (!/^application\/grpc(\+proto)?(;|$)/.test(headers['content-type'] ?? ''))
+    return HTTP_UNSUPPORTED_MEDIA_TYPE;
+  return undefined;
+}

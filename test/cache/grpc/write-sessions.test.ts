@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { type WriteSessionLimits, WriteSessions } from '../../../cache/grpc/write-sessions.ts';
+import { Code } from '../../../proto/gen/google/rpc/code.ts';
+import { thrown } from '../../setup/rejection.ts';
+import { sampleBlob } from '../bytes.ts';
+import { MemoryBlobStore } from '../memory-blob-store.ts';
+
+const { signal } = new AbortController();
+const LIMITS: WriteSessionLimits = { sessionsMax: 2, detachedBytesMax: 1000, detachedMs: 60_000 };
+
+function upload(seed: number, sizeBytes = 600) {
+  const blob = sampleBlob(sizeBytes, 70_000 + seed);
+  return { bytes: blob.bytes, name: { instanceName: '', uuid: `uuid-${seed}`, digest: blob.digest } };
+}
+
+describe('WriteSessions', () => {
+  it('gives up the oldest upload that waits when there are too many, and refuses when none waits', async () => {
+    await using sessions = new WriteSessions(LIMITS);
+    const store = new MemoryBlobStore();
+    const [a, b, c, d] = [1, 2, 3, 4].map((seed) => upload(seed));
+    const attach = (name: NonNullable<typeof a>['name']) =>
+      sessions.attach(name, { offset: 0, store, signal });
+    for (const { name, bytes } of [a!, b!]) {
+      using attachment = attach(name);
+      attachment.accept(0, bytes.subarray(0, 100));
+    }
+    using third = attach(c!.name);
+    third.accept(0, c!.bytes.subarray(0, 10));
+    expect(sessions.committedBytes(a!.name)).toBeUndefined();
+    expect(sessions.committedBytes(b!.name)).toBe(100);
+    using _second = attach(b!.name);
+    expect(thrown(() => attach(d!.name))).toMatchObject({
+      code: Code.RESOURCE_EXHAUSTED,
+      message: `Write ${d!.name.digest}: 2 uploads are under way, as many as are allowed`,
+    });
+  });
+
+  it('gives up the oldest when those that wait hold too many bytes', async () => {
+    await using sessions = new WriteSessions({ ...LIMITS, sessionsMax: 100 });
+    const store = new MemoryBlobStore();
+    for (const seed of [1, 2, 3]) {
+      const { name, bytes } = upload(seed);
+      using attachment = sessions.attach(name, { offset: 0, store, signal });
+      attachment.accept(0, bytes.subarray(0, 400));
+    }
+    expect([1, 2, 3].map((seed) => sessions.committedBytes(upload(seed).name))).toEqual([
+      undefined,
+      400,
+      400,
+    ]);
+  });
+
+  it('gives up an upload that is not resumed in time', async () => {
+    await using sessions = new WriteSessions({ ...LIMITS, detachedMs: 20 });
+    const { name, bytes } = upload(1);
+    {
+      using attachment = sessions.attach(name, { offset: 0, store: new MemoryBlobStore(), signal });
+      attachment.accept(0, bytes.subarray(0, 400));
+    }
+    expect(sessions.committedBytes(name)).toBe(400);
+    await expect.poll(() => sessions.committedBytes(name)).toBeUndefined();
+  });
+
+  it('keeps nothing of an upload of which nothing arrived', async () => {
+    await using sessions = new WriteSessions(LIMITS);
+    const { name } = upload(1);
+    sessions.attach(name, { offset: 0, store: new MemoryBlobStore(), signal })[Symbol.dispose]();
+    expect(sessions.size).toBe(0);
+  });
+
+  it('gives up all uploads when it closes, and takes no more', async () => {
+    const sessions = new WriteSessions(LIMITS);
+    const store = new MemoryBlobStore();
+    const { name, bytes } = upload(1);
+    const attachment = sessions.attach(name, { offset: 0, store, signal });
+    attachment.accept(0, bytes.subarray(0, 400));
+    const stored = attachment.session.stored();
+    stored.catch(() => undefined);
+    await sessions.close();
+    await expect(stored).rejects.toMatchObject({ message: 'the server is closing' });
+    expect(thrown(() => sessions.attach(name, { offset: 0, store, signal }))).toMatchObject({
+      code: Code.UNAVAILABLE,
+      message: 'the server is closing',
+    });
+  });
+});

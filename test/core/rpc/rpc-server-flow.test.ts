@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { BytesValue, StringValue } from '../../../proto/gen/google/protobuf/wrappers.ts';
+import { RawClient, wireMessage } from '../../setup/raw-grpc.ts';
+import { startEcho } from '../../setup/rpc.ts';
+
+const UNARY = '/ingot.test.Echo/Unary';
+const UPLOAD = '/ingot.test.Echo/Upload';
+const DOWNLOAD = '/ingot.test.Echo/Download';
+
+const chunk = (bytes: number): Buffer =>
+  wireMessage(Buffer.from(BytesValue.encode({ value: Buffer.alloc(bytes, 7) }).finish()));
+const text = (value: string): Buffer => wireMessage(Buffer.from(StringValue.encode({ value }).finish()));
+
+describe('RpcServer, flow control', () => {
+  it('holds a client back whose handler does not read', async () => {
+    const release = Promise.withResolvers<void>();
+    let read = 0;
+    await using echo = await startEcho({
+      async upload(requests) {
+        await release.promise;
+        for await (const { value } of requests) read += value.length;
+        return { value: String(read) };
+      },
+    });
+    using client = new RawClient(echo.port);
+    const call = client.open(UPLOAD);
+    const size = 64 * 1024;
+    const count = 256;
+    for (let sent = 0; sent < count; sent++) call.stream.write(chunk(size));
+    call.stream.end();
+    // The stream's window is 1 MiB: of 16 MiB, most stay with the client until the handler reads.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(call.stream.writableLength).toBeGreaterThan(size * (count - 32));
+    release.resolve();
+    expect(await call.answer).toMatchObject({ grpcStatus: '0' });
+    expect(read).toBe(size * count);
+  });
+
+  it('ends a stream that it would have to pause without the memory for its window', async () => {
+    await using echo = await startEcho(
+      { upload: () => new Promise(() => undefined) },
+      { readAheadBytes: 1000, bufferedBytesMax: 2 ** 20 },
+    );
+    using client = new RawClient(echo.port);
+    const call = client.open(UPLOAD);
+    call.stream.write(chunk(2000));
+    expect(await call.answer).toMatchObject({
+      grpcStatus: '8',
+      message: expect.stringMatching(/^Buffer a request: calls hold \d+ bytes .*, the limit is 1048576$/),
+    });
+  });
+
+  it('makes the windows small on a connection with many calls, and large again after', async () => {
+    const release = Promise.withResolvers<void>();
+    await using echo = await startEcho(
+      {
+        async upload(requests) {
+          await release.promise;
+          let bytes = 0;
+          for await (const { value } of requests) bytes += value.length;
+          return { value: String(bytes) };
+        },
+      },
+      { crowdedStreams: 4, crowdedStreamWindowBytes: 70_000, readAheadBytes: 10_000 },
+    );
+    using client = new RawClient(echo.port);
+    expect(await client.call(UNARY, text('x'))).toMatchObject({ grpcStatus: '0' });
+    expect(client.session.remoteSettings.initialWindowSize).toBe(2 ** 20);
+    const calls = Array.from({ length: 6 }, () => client.open(UPLOAD));
+    for (const { stream } of calls) stream.write(chunk(100));
+    await expect.poll(() => client.session.remoteSettings.initialWindowSize).toBe(70_000);
+    for (const { stream } of calls) stream.end(chunk(1_000_000));
+    release.resolve();
+    for (const { answer } of calls)
+      expect(await answer).toMatchObject({ grpcStatus: '0', body: text('1000100') });
+    await expect.poll(() => client.session.remoteSettings.initialWindowSize).toBe(2 ** 20);
+  });
+
+  it('does not read more from a handler than a slow client takes', async () => {
+    let produced = 0;
+    await using echo = await startEcho({
+      async *download() {
+        for (let sent = 0; sent < 256; sent++) {
+          produced += 64 * 1024;
+          yield { value: Buffer.alloc(64 * 1024) };
+        }
+      },
+    });
+    using client = new RawClient(echo.port);
+    const call = client.open(DOWNLOAD);
+    call.stream.end(text('x'));
+    await once(call.stream, 'data');
+    call.stream.pause();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(produced).toBeLessThan(2 * 1024 * 1024);
+    call.stream.resume();
+    const { body, grpcStatus } = await call.answer;
+    expect(grpcStatus).toBe('0');
+    expect(body.length).toBeGreaterThan(256 * 64 * 1024);
+  });
+
+  it('answers before the upload is over, and tells the client to stop without an error', async () => {
+    await using echo = await startEcho({
+      async upload(requests) {
+        for await (const _ of requests) return { value: 'enough' };
+        return { value: 'nothing' };
+      },
+    });
+    using client = new RawClient(echo.port);
+    const call = client.open(UPLOAD);
+    const keepSending = setInterval(() => call.stream.writable && call.stream.write(chunk(1000)), 1);
+    const answer = await call.answer;
+    clearInterval(keepSending);
+    expect(answer).toMatchObject({ grpcStatus: '0', trailersOnly: false, body: text('enough'), rstCode: 0 });
+  });
+
+  it('survives more than a thousand early answers on one connection', async () => {
+    await using echo = await startEcho({ upload: async () => ({ value: 'enough' }) });
+    using client = new RawClient(echo.port);
+    const answers = new Map<string, number>();
+    for (let round = 0; round < 12; round++) {
+      const calls = Array.from({ length: 100 }, () => {
+        const call = client.open(UPLOAD);
+        call.stream.write(chunk(100));
+        return call;
+      });
+      for (const { grpcStatus = 'none' } of await Promise.all(calls.map(({ answer }) => answer))) {
+        answers.set(grpcStatus, (answers.get(grpcStatus) ?? 0) + 1);
+      }
+    }
+    expect([...answers]).toEqual([['0', 1200]]);
+  });
+});
