@@ -1,15 +1,10 @@
 import { z } from 'zod';
 import { count, duration } from '../core/config/config-values.ts';
 
-/** Words with dots between, as bus subjects are made of. */
-const SUBJECT_PREFIX = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
-
 /** The settings of a scheduler; each says its unit and default. */
 export const schedulerConfigSchema = z.object({
   /** Folder for everything that is kept; the journal is in `scheduler/journal-v1` below it. */
   data: z.string().min(1),
-  /** First words of this farm's bus subjects, the same for all of its processes. Default `ingot`. */
-  busPrefix: z.string().regex(SUBJECT_PREFIX).default('ingot'),
   /** Operations that may wait for a worker; more are refused. Default 100,000, some 200 MB. */
   operationsQueuedMax: count({ min: 1 }).default(100_000),
   /** Tries of an operation whose worker is lost or gives it back. Default 3. */

@@ -61,7 +61,7 @@ export async function composeScheduler(
   const state = createSchedulerState(limitsOf(config), clock.now());
   const journal = await LevelJournal.open({ folder: join(config.data, JOURNAL_FOLDER), logger });
   const driver = new StateDriver({ state, journal, clock, logger, failPoints });
-  const link = new WorkerLink({ bus, subjectPrefix: config.busPrefix, logger });
+  const link = new WorkerLink({ bus, logger });
   const filer = new CommitFiler({ blobStore, actionCache, failPoints });
   const scheduler = new Scheduler({ state, driver, journal, link, filer, clock, logger, newId: randomUUID });
   lifecycle.use('scheduler', scheduler);

@@ -3,8 +3,6 @@ import { z } from 'zod';
 import { byteSize, count, duration, keyValues } from '../core/config/config-values.ts';
 import { SANDBOX_LEVELS } from './sandbox/sandbox-level.ts';
 
-/** Words with dots between, as bus subjects are made of. */
-const SUBJECT_PREFIX = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
 /** One word of a subject. */
 const WORKER_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 /** As many user ids as a machine has for slots: `worker/launcher/slot-users.ts`. */
@@ -20,8 +18,6 @@ export const workerConfigSchema = z.object({
   workerFolder: z.string().min(1).optional(),
   /** Unique in the farm, and one word. Default: made from the host's name and the folder, so that it stays the same. */
   workerId: z.string().regex(WORKER_ID, 'expected letters, digits, - and _').optional(),
-  /** First words of this farm's bus subjects, the same for all of its processes. Default `ingot`. */
-  busPrefix: z.string().regex(SUBJECT_PREFIX).default('ingot'),
   /** Actions at once. Default: one a core. */
   slots: count({ min: 1, max: SLOTS_MAX }).default(() => Math.min(availableParallelism(), SLOTS_MAX)),
   /** Cores that actions may reserve. Default: all. */

@@ -192,7 +192,7 @@ interface AgentParts extends Omit<WorkerParts, 'image'>, Machine {
 function makeAgent(config: WorkerConfig, parts: AgentParts): WorkerAgent {
   const { workerId, bus, blobStore, logger, executor, health, image, toolchains, gpus, retries } = parts;
   const incarnation = randomUUID();
-  const subjects = busSubjects(config.busPrefix, workerId);
+  const subjects = busSubjects(workerId);
   const uploader = new BlobUploader({ blobStore, retries });
   const capacity: Resources = {
     slots: config.slots,

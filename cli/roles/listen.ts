@@ -1,5 +1,6 @@
 import type { Cache } from '../../cache/main.ts';
 import { failedPrecondition } from '../../core/error.ts';
+import { addReflection } from '../../core/rpc/reflection-service.ts';
 import type { RpcAddress, RpcServer } from '../../core/rpc/rpc-server.ts';
 import { systemCodeOf } from '../client/file-error.ts';
 import { HintedError } from '../hinted-error.ts';
@@ -9,8 +10,9 @@ export function formatAddress({ host, port }: RpcAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Listens for gRPC; an address that is taken is an error that names `--grpc`. */
-export function listenRpc(rpc: RpcServer, address: RpcAddress): Promise<RpcAddress> {
+/** Listens for gRPC, with reflection of all services; an address that is taken is an error that names `--grpc`. */
+export async function listenRpc(rpc: RpcServer, address: RpcAddress): Promise<RpcAddress> {
+  await addReflection(rpc);
   return explained('--grpc', 'gRPC', address, () => rpc.listen(address));
 }
 

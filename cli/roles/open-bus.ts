@@ -22,16 +22,23 @@ interface PrivateBusOptions extends IoOptions {
   readonly path: string | undefined;
 }
 
+interface NatsBusOptions {
+  readonly url: string;
+  /** This process, for the server's list of connections. */
+  readonly name: string;
+  /** Where several farms share a server. Default `ingot`. */
+  readonly busPrefix?: string;
+}
+
 /** The bus of a farm of several processes: a NATS server that somebody runs. */
 export async function connectBus(
-  url: string,
-  name: string,
+  { url, name, busPrefix: subjectPrefix }: NatsBusOptions,
   { logger, lifecycle }: RoleHost,
   options: IoOptions = {},
 ): Promise<OpenedBus> {
   const bus = lifecycle.use(
     'message bus',
-    await NatsMessageBus.connect({ url, name, logger, signal: options.signal }),
+    await NatsMessageBus.connect({ url, name, subjectPrefix, logger, signal: options.signal }),
   );
   const address = withoutCredentials(url);
   return { bus, description: `NATS at ${address}`, explanation: `the NATS server at ${address}` };
@@ -55,7 +62,7 @@ export async function openPrivateBus(
     'private nats-server',
     await PrivateNatsServer.start({ program, folder: join(data, 'run'), path, logger }),
   );
-  const { bus } = await connectBus(server.url, 'ingot up', host, { signal });
+  const { bus } = await connectBus({ url: server.url, name: 'ingot up' }, host, { signal });
   const address = withoutCredentials(server.url);
   return {
     bus,

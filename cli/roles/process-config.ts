@@ -17,6 +17,15 @@ export const processConfigShape = {
   logFormat: z.enum(LOG_FORMATS).default('text'),
 };
 
+/** Words with dots between, as bus subjects are made of. */
+const SUBJECT_PREFIX = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
+
+/** For roles that meet others at a NATS server. */
+export const busConfigShape = {
+  /** First words of this farm's subjects, the same for all of its processes. Default `ingot`. */
+  busPrefix: z.string().regex(SUBJECT_PREFIX, 'expected words with dots between').default('ingot'),
+};
+
 /** For roles that serve calls. */
 export const drainConfigShape = {
   /** How long calls under way may take after SIGTERM before they are ended. Default 30s. */

@@ -7,7 +7,13 @@ import type { CommandContext } from '../command-context.ts';
 import { formatAddress, listenRpc } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus } from './open-bus.ts';
-import { drainConfigShape, processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
+import {
+  busConfigShape,
+  drainConfigShape,
+  processConfigShape,
+  type RoleFlags,
+  readRoleConfig,
+} from './process-config.ts';
 import { connectRemoteCache } from './remote-cache.ts';
 import { runRole } from './role-process.ts';
 
@@ -15,6 +21,7 @@ import { runRole } from './role-process.ts';
 export const schedulerRoleSchema = z.object({
   ...schedulerConfigSchema.shape,
   ...processConfigShape,
+  ...busConfigShape,
   ...drainConfigShape,
   /** Where clients come, for execution and for the cache as well. */
   grpc: hostPort().prefault('127.0.0.1:8980'),
@@ -31,7 +38,11 @@ export async function runSchedulerRole(context: CommandContext, flags: RoleFlags
   return runRole(context, config, async (host) => {
     await makeDataFolder(config.data);
     const cache = await connectRemoteCache(formatAddress(config.cache), host, { signal });
-    const { bus, description } = await connectBus(config.nats, 'ingot scheduler', host, { signal });
+    const { bus, description } = await connectBus(
+      { ...config, url: config.nats, name: 'ingot scheduler' },
+      host,
+      { signal },
+    );
     const { blobStore, actionCache } = cache;
     const scheduler = await composeScheduler(config, host, {
       blobStore,

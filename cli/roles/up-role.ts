@@ -17,7 +17,7 @@ import { describeFarm } from './describe-farm.ts';
 import { formatAddress, listenHttp, listenRpc } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus, openPrivateBus } from './open-bus.ts';
-import { processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
+import { busConfigShape, processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
 import { runRole } from './role-process.ts';
 import { waitForWorkers } from './wait-for-workers.ts';
 
@@ -30,6 +30,7 @@ export const upSchema = z.object({
   ...schedulerConfigSchema.shape,
   ...workerConfigSchema.shape,
   ...processConfigShape,
+  ...busConfigShape,
   /** What is logged, on stderr, beside what is printed for the person who starts it. Default `warn`. */
   logLevel: z.enum(LOG_LEVELS).default('warn'),
   /** Where gRPC listens. */
@@ -55,7 +56,7 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     const opened =
       config.nats === undefined
         ? await openPrivateBus(host, { data, path: io.environment.PATH, signal })
-        : await connectBus(config.nats, 'ingot up', host, { signal });
+        : await connectBus({ ...config, url: config.nats, name: 'ingot up' }, host, { signal });
     const { bus, description: busDescription } = opened;
     const cache = await composeCache(config, host);
     const { blobStore, actionCache, logStreams } = cache;

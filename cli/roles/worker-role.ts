@@ -7,7 +7,7 @@ import { adoptHostToolchain } from './adopt-host-toolchain.ts';
 import { formatAddress } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus } from './open-bus.ts';
-import { processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
+import { busConfigShape, processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
 import { connectRemoteCache } from './remote-cache.ts';
 import { runRole } from './role-process.ts';
 
@@ -15,6 +15,7 @@ import { runRole } from './role-process.ts';
 export const workerRoleSchema = z.object({
   ...workerConfigSchema.shape,
   ...processConfigShape,
+  ...busConfigShape,
   /** The cache's gRPC address. */
   cache: hostPort().prefault('127.0.0.1:8982'),
   /** The NATS server. */
@@ -29,7 +30,7 @@ export async function runWorkerRole(context: CommandContext, flags: RoleFlags): 
     await makeDataFolder(config.data);
     await adoptHostToolchain(context, config.data);
     const { blobStore, logStreams } = await connectRemoteCache(formatAddress(config.cache), host, { signal });
-    const { bus } = await connectBus(config.nats, 'ingot worker', host, { signal });
+    const { bus } = await connectBus({ ...config, url: config.nats, name: 'ingot worker' }, host, { signal });
     const worker = await composeWorker(config, host, { blobStore, logStreams, bus });
     return {
       endpoints: { worker: worker.workerId, sandbox: worker.sandbox },

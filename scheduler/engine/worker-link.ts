@@ -34,23 +34,19 @@ export interface WorkerEvents {
 /** What {@link WorkerLink} depends on. */
 export interface WorkerLinkDependencies {
   readonly bus: MessageBus;
-  /** The farm's prefix of all subjects. */
-  readonly subjectPrefix: string;
   readonly logger: Logger;
 }
 
 /** The scheduler's end of the bus: takes what workers send, and sends them offers and cancels. */
 export class WorkerLink {
   readonly #bus: MessageBus;
-  readonly #prefix: string;
   readonly #logger: Logger;
   readonly #closing = linkedAbort();
   readonly #subscriptions: BusSubscription[] = [];
   #events: WorkerEvents | undefined;
 
-  constructor({ bus, subjectPrefix, logger }: WorkerLinkDependencies) {
+  constructor({ bus, logger }: WorkerLinkDependencies) {
     this.#bus = bus;
-    this.#prefix = subjectPrefix;
     this.#logger = logger;
   }
 
@@ -58,7 +54,7 @@ export class WorkerLink {
   async open(events: WorkerEvents): Promise<void> {
     this.#events = events;
     const listen = async (subject: string, handler: BusHandler): Promise<void> => {
-      this.#subscriptions.push(await this.#bus.subscribe(`${this.#prefix}.${subject}`, handler));
+      this.#subscriptions.push(await this.#bus.subscribe(subject, handler));
     };
     await listen('worker.heartbeat', async ({ payload }) => {
       const heartbeat = decodeMessage(WorkerHeartbeat, payload, 'heartbeat');
@@ -87,7 +83,7 @@ export class WorkerLink {
   cancelLease(workerId: string, cancel: CancelLease): void {
     const { signal } = this.#closing;
     const payload = CancelLease.encode(cancel).finish();
-    const subject = `${this.#prefix}.worker.${workerId}.cancel`;
+    const subject = `worker.${workerId}.cancel`;
     this.#bus.request(subject, payload, { timeoutMs: CANCEL_REPLY_MS, signal }).catch((error) => {
       this.#logger.debug(
         { worker: workerId, operation: cancel.operationName, error },
@@ -107,7 +103,7 @@ export class WorkerLink {
     const { signal } = this.#closing;
     try {
       const payload = Offer.encode(offer).finish();
-      const subject = `${this.#prefix}.worker.${workerId}.offer`;
+      const subject = `worker.${workerId}.offer`;
       const reply = await this.#bus.request(subject, payload, { timeoutMs: OFFER_REPLY_MS, signal });
       return decodeMessage(OfferReply, reply, 'reply to an offer');
     } catch (error) {

@@ -9,7 +9,6 @@ const read = (flags: object) =>
 test('needs a folder, and has defaults for the rest', () => {
   expect(read({ data: '/var/lib/farm' })).toEqual({
     data: '/var/lib/farm',
-    busPrefix: 'ingot',
     operationsQueuedMax: 100_000,
     attemptsMax: 3,
     actionTimeoutMax: 86_400_000,
@@ -21,7 +20,6 @@ test('needs a folder, and has defaults for the rest', () => {
 });
 
 test('names everything that is wrong', () => {
-  const { message } = thrown(() => read({ busPrefix: 'a b', attemptsMax: '0', workerWait: '60' }));
-  for (const part of ['--data', '--bus-prefix', '--attempts-max', '--worker-wait'])
-    expect(message).toContain(part);
+  const { message } = thrown(() => read({ attemptsMax: '0', workerWait: '60' }));
+  for (const part of ['--data', '--attempts-max', '--worker-wait']) expect(message).toContain(part);
 });

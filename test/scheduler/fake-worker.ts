@@ -51,10 +51,10 @@ export class FakeWorker implements AsyncDisposable {
     const worker = new FakeWorker(options);
     const { bus, id } = options;
     worker.#subscriptions.push(
-      await bus.subscribe(`ingot.worker.${id}.offer`, async ({ payload }) =>
+      await bus.subscribe(`worker.${id}.offer`, async ({ payload }) =>
         worker.#onOffer(Offer.decode(payload)),
       ),
-      await bus.subscribe(`ingot.worker.${id}.cancel`, async ({ payload }) =>
+      await bus.subscribe(`worker.${id}.cancel`, async ({ payload }) =>
         worker.#onCancel(CancelLease.decode(payload)),
       ),
     );
@@ -85,7 +85,7 @@ export class FakeWorker implements AsyncDisposable {
       workerId: id,
       metadata: ExecutedActionMetadata.create({ worker: id, ...metadata }),
     });
-    bus.publish('ingot.scheduler.progress', Progress.encode(progress).finish());
+    bus.publish('scheduler.progress', Progress.encode(progress).finish());
   }
 
   #onOffer(offer: Offer): Uint8Array | undefined {
@@ -129,7 +129,7 @@ export class FakeWorker implements AsyncDisposable {
     ).finish();
     while (this.#held.get(operationName)?.offer === offer) {
       try {
-        const reply = await this.#options.bus.request('ingot.scheduler.commit', payload, {
+        const reply = await this.#options.bus.request('scheduler.commit', payload, {
           timeoutMs: 1_000,
         });
         this.replies.push(CommitReply.decode(reply));
@@ -164,6 +164,6 @@ export class FakeWorker implements AsyncDisposable {
       })),
       heartbeatInterval: { seconds: 0, nanos: HEARTBEAT_MS * 1e6 },
     });
-    bus.publish('ingot.worker.heartbeat', WorkerHeartbeat.encode(heartbeat).finish());
+    bus.publish('worker.heartbeat', WorkerHeartbeat.encode(heartbeat).finish());
   }
 }

@@ -7,7 +7,6 @@ test('a folder is all a worker must be told', () => {
   const config = readConfig({ schema: workerConfigSchema, environment: {}, flags: { data: '/data' } });
   expect(config).toMatchObject({
     sandbox: 'strict',
-    busPrefix: 'ingot',
     heartbeatInterval: 2000,
     accept: [],
   });

@@ -39,15 +39,15 @@ export class FakeScheduler {
 
   static async listen(bus: MessageBus): Promise<FakeScheduler> {
     const scheduler = new FakeScheduler(bus);
-    await bus.subscribe('ingot.worker.heartbeat', async ({ payload }) => {
+    await bus.subscribe('worker.heartbeat', async ({ payload }) => {
       scheduler.#tell(scheduler.heartbeats, WorkerHeartbeat.decode(payload));
       return undefined;
     });
-    await bus.subscribe('ingot.scheduler.progress', async ({ payload }) => {
+    await bus.subscribe('scheduler.progress', async ({ payload }) => {
       scheduler.#tell(scheduler.progress, Progress.decode(payload));
       return undefined;
     });
-    await bus.subscribe('ingot.scheduler.commit', async ({ payload }) => {
+    await bus.subscribe('scheduler.commit', async ({ payload }) => {
       const commit = Commit.decode(payload);
       scheduler.#tell(scheduler.commits, commit);
       return CommitReply.encode(scheduler.answer(commit)).finish();
@@ -92,13 +92,13 @@ export class FakeScheduler {
         incarnation: options.incarnation ?? incarnation,
       }),
     ).finish();
-    const reply = await this.#bus.request(`ingot.worker.${workerId}.offer`, payload, { timeoutMs: 2000 });
+    const reply = await this.#bus.request(`worker.${workerId}.offer`, payload, { timeoutMs: 2000 });
     return OfferReply.decode(reply);
   }
 
   async cancel(operationName: string, epoch = 1): Promise<CancelLeaseReply> {
     const payload = CancelLease.encode({ operationName, epoch, reason: 'a client cancelled it' }).finish();
-    const subject = `ingot.worker.${this.worker.workerId}.cancel`;
+    const subject = `worker.${this.worker.workerId}.cancel`;
     return CancelLeaseReply.decode(await this.#bus.request(subject, payload, { timeoutMs: 2000 }));
   }
 

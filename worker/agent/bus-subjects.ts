@@ -1,4 +1,4 @@
-/** Subjects of the message bus as `proto/ingot/v1/bus.proto` lists them, below a farm's prefix. */
+/** Subjects of the message bus as `proto/ingot/v1/bus.proto` lists them. */
 export interface BusSubjects {
   readonly heartbeat: string;
   readonly offer: string;
@@ -8,12 +8,12 @@ export interface BusSubjects {
 }
 
 /** The subjects one worker uses. */
-export function busSubjects(prefix: string, workerId: string): BusSubjects {
+export function busSubjects(workerId: string): BusSubjects {
   return {
-    heartbeat: `${prefix}.worker.heartbeat`,
-    offer: `${prefix}.worker.${workerId}.offer`,
-    cancel: `${prefix}.worker.${workerId}.cancel`,
-    progress: `${prefix}.scheduler.progress`,
-    commit: `${prefix}.scheduler.commit`,
+    heartbeat: 'worker.heartbeat',
+    offer: `worker.${workerId}.offer`,
+    cancel: `worker.${workerId}.cancel`,
+    progress: 'scheduler.progress',
+    commit: 'scheduler.commit',
   };
 }

@@ -22,7 +22,7 @@ import { workerOffer } from '../matching/workers.ts';
 async function bench() {
   const logger = recordingLogger();
   const bus = new InProcessMessageBus({ logger });
-  const link = new WorkerLink({ bus, subjectPrefix: 'farm', logger });
+  const link = new WorkerLink({ bus, logger });
   const heard: unknown[] = [];
   await link.open({
     onHeartbeat: (heartbeat) => heard.push(heartbeat),
@@ -55,21 +55,21 @@ const offer = Offer.create({ operationName: 'operations/a', epoch: 1, workerId: 
 test('hears heartbeats and progress', async () => {
   await using parts = await bench();
   const progress = Progress.create({ operationName: 'operations/a', epoch: 1, workerId: 'w' });
-  parts.bus.publish('farm.worker.heartbeat', WorkerHeartbeat.encode(heartbeat).finish());
-  parts.bus.publish('farm.scheduler.progress', Progress.encode(progress).finish());
+  parts.bus.publish('worker.heartbeat', WorkerHeartbeat.encode(heartbeat).finish());
+  parts.bus.publish('scheduler.progress', Progress.encode(progress).finish());
   parts.bus.publish('other.scheduler.progress', Progress.encode(progress).finish());
   await expect.poll(() => parts.heard).toEqual([heartbeat, progress]);
 });
 
 test('drops and logs what is malformed', async () => {
   await using parts = await bench();
-  parts.bus.publish('farm.worker.heartbeat', Buffer.from([0xff]));
+  parts.bus.publish('worker.heartbeat', Buffer.from([0xff]));
   const strange = { ...heartbeat, workerId: 'w.*' };
-  parts.bus.publish('farm.worker.heartbeat', WorkerHeartbeat.encode(strange).finish());
+  parts.bus.publish('worker.heartbeat', WorkerHeartbeat.encode(strange).finish());
   await expect.poll(() => parts.logger.at('error').length).toBe(2);
   expect(parts.heard).toEqual([]);
   const error = await rejection(
-    parts.bus.request('farm.scheduler.commit', Buffer.from([0xff]), { timeoutMs: 1_000 }),
+    parts.bus.request('scheduler.commit', Buffer.from([0xff]), { timeoutMs: 1_000 }),
   );
   expect([error.code, error.message]).toEqual([Code.INVALID_ARGUMENT, 'commit is not a well-formed message']);
 });
@@ -77,7 +77,7 @@ test('drops and logs what is malformed', async () => {
 test('answers commits', async () => {
   await using parts = await bench();
   const payload = Commit.encode(Commit.create({ operationName: 'operations/a' })).finish();
-  const reply = await parts.bus.request('farm.scheduler.commit', payload, { timeoutMs: 1_000 });
+  const reply = await parts.bus.request('scheduler.commit', payload, { timeoutMs: 1_000 });
   expect(CommitReply.decode(reply)).toEqual({
     outcome: CommitReply_Outcome.ACCEPTED,
     message: 'operations/a',
@@ -87,7 +87,7 @@ test('answers commits', async () => {
 test('asks the worker, and passes its reply on', async () => {
   await using parts = await bench();
   const reply = { outcome: OfferReply_Outcome.NO_ROOM, message: 'full' };
-  await using _ = await parts.bus.subscribe('farm.worker.w.offer', async ({ payload }) => {
+  await using _ = await parts.bus.subscribe('worker.w.offer', async ({ payload }) => {
     expect(Offer.decode(payload)).toEqual(offer);
     return OfferReply.encode(reply).finish();
   });
@@ -109,7 +109,7 @@ test('takes a worker that answers with an error, or with noise, as one that refu
     },
     () => Buffer.from([0xff]),
   ];
-  await using _ = await parts.bus.subscribe('farm.worker.w.offer', async () => replies.shift()!());
+  await using _ = await parts.bus.subscribe('worker.w.offer', async () => replies.shift()!());
   parts.link.offer(offer);
   await expect.poll(() => parts.heard.length).toBe(1);
   parts.link.offer(offer);
@@ -129,7 +129,7 @@ test('sends cancels, and does not mind when nobody hears them', async () => {
   const cancel = { operationName: 'operations/a', epoch: 3, reason: 'enough' };
   const got: CancelLease[] = [];
   parts.link.cancelLease('nobody', cancel);
-  await using _ = await parts.bus.subscribe('farm.worker.w.cancel', async ({ payload }) => {
+  await using _ = await parts.bus.subscribe('worker.w.cancel', async ({ payload }) => {
     got.push(CancelLease.decode(payload));
     return CancelLeaseReply.encode({ found: true }).finish();
   });
@@ -144,7 +144,7 @@ test('hears nothing after it was closed', async () => {
   await using parts = await bench();
   parts.link.offer(offer);
   await parts.link.close();
-  parts.bus.publish('farm.worker.heartbeat', WorkerHeartbeat.encode(heartbeat).finish());
+  parts.bus.publish('worker.heartbeat', WorkerHeartbeat.encode(heartbeat).finish());
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(parts.heard).toEqual([]);
 });

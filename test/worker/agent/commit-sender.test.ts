@@ -38,7 +38,7 @@ async function sender() {
     bus,
     uploader: new BlobUploader({ blobStore: store, retries }),
     logger: silentLogger,
-    subject: 'ingot.scheduler.commit',
+    subject: 'scheduler.commit',
     workerId: 'w1',
     incarnation: 'i1',
     firstDelayMs: 5,

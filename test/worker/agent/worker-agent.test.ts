@@ -59,7 +59,7 @@ describe('WorkerAgent', () => {
     scheduler = await FakeScheduler.listen(bus);
     executor = new ManualExecutor();
     health = new WorkerHealth({ logger: silentLogger });
-    const subjects = busSubjects('ingot', 'w1');
+    const subjects = busSubjects('w1');
     const retries = new StoreRetries({ logger: silentLogger, windowMs: 0 });
     agent = new WorkerAgent({
       description: {
