@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ActionCache } from '../cache/action-cache.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
+import { SmallBlobCachingBlobStore } from '../cache/blobs/small-blob-caching-blob-store.ts';
 import type { LogStreams } from '../cache/log-streams.ts';
 import type { MessageBus } from '../core/bus/message-bus.ts';
 import { FolderLock } from '../core/folder-lock.ts';
@@ -24,7 +25,6 @@ import { SandboxedActionExecutor } from './agent/sandboxed-action-executor.ts';
 import { WorkerAgent } from './agent/worker-agent.ts';
 import { WorkerHealth } from './agent/worker-health.ts';
 import { LocalBlobCache } from './blobs/local-blob-cache.ts';
-import { SmallBlobCachingBlobStore } from './blobs/small-blob-caching-blob-store.ts';
 import type { WorkerConfig } from './config.ts';
 import { InputMaterialiser } from './input/input-materialiser.ts';
 import { type GpuInventory, listGpus } from './inventory/list-gpus.ts';
@@ -39,6 +39,9 @@ import type { ProbeResult } from './sandbox/self-test.ts';
 import { StoreRetries } from './store-retries.ts';
 import { durationOf } from './wire-time.ts';
 import { defaultWorkerId } from './worker-identity.ts';
+
+/** Memory for the directories of recent actions: those of a large source tree. */
+const DIRECTORIES_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What a worker works with, made by others. */
 export interface WorkerParts {
@@ -159,7 +162,10 @@ interface ExecutorParts extends Omit<WorkerParts, 'image'>, Machine {
 function makeExecutor(config: WorkerConfig, parts: ExecutorParts): ActionExecutor {
   const { workerId, workerFolder, logger, logStreams, retries, blobCache, image, disk, gpus } = parts;
   const { sandbox } = parts.sandbox;
-  const blobStore = new SmallBlobCachingBlobStore(parts.blobStore);
+  const blobStore = new SmallBlobCachingBlobStore({
+    inner: parts.blobStore,
+    cachedBytesMax: DIRECTORIES_BYTES_MAX,
+  });
   const limits = actionLimits(config);
   const collector = new OutputCollector({ sandbox, limits });
   const uploader = new BlobUploader({ blobStore, retries });

@@ -1,5 +1,6 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { SmallBlobCachingBlobStore } from '../../cache/blobs/small-blob-caching-blob-store.ts';
 import { Semaphore } from '../../core/concurrency.ts';
 import { Digest } from '../../core/digest.ts';
 import { failedPrecondition, type IngotError, invalidArgument } from '../../core/error.ts';
@@ -18,7 +19,6 @@ import { parsePlatformRequest } from '../matching/platform-request.ts';
 import type { Submission } from '../state/scheduler-event.ts';
 import { durationMsOf } from '../state/timestamp.ts';
 import { checkCommand } from './check-command.ts';
-import { DirectoryCachingBlobStore } from './directory-caching-blob-store.ts';
 import { missingInputs } from './missing-inputs.ts';
 import { PRIORITY_MAX, PRIORITY_MIN } from './priority-range.ts';
 import { readMessage } from './read-message.ts';
@@ -66,7 +66,7 @@ export class Admission {
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
     const { blobStore: inner } = dependencies;
-    this.#directories = new DirectoryCachingBlobStore({ inner, cachedBytesMax: DIRECTORY_CACHE_BYTES });
+    this.#directories = new SmallBlobCachingBlobStore({ inner, cachedBytesMax: DIRECTORY_CACHE_BYTES });
   }
 
   /** The action a request names; INVALID_ARGUMENT when the request itself is malformed. */

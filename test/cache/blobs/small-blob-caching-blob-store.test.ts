@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { DirectoryCachingBlobStore } from '../../../scheduler/admission/directory-caching-blob-store.ts';
+import { SmallBlobCachingBlobStore } from '../../../cache/blobs/small-blob-caching-blob-store.ts';
 import { readAll, sampleBytes } from '../../cache/bytes.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
 
 function bench(cachedBytesMax: number) {
   const inner = new MemoryBlobStore();
-  const store = new DirectoryCachingBlobStore({ inner, cachedBytesMax });
+  const store = new SmallBlobCachingBlobStore({ inner, cachedBytesMax });
   const put = (sizeBytes: number, seed: number) => inner.put(sampleBytes(sizeBytes, seed));
   return { inner, store, put };
 }
@@ -15,6 +15,15 @@ test('reads a small blob once', async () => {
   const digest = put(100, 1);
   for (let turn = 0; turn < 3; turn += 1) expect(await readAll(store, digest)).toEqual(sampleBytes(100, 1));
   expect(inner.reads).toHaveLength(1);
+});
+
+test('hands out bytes nobody else holds', async () => {
+  const { store, put } = bench(1000);
+  const digest = put(100, 1);
+  for (let turn = 0; turn < 2; turn += 1) {
+    for await (const chunk of (await store.read(digest)) ?? []) chunk.fill(0);
+    expect(await readAll(store, digest)).toEqual(sampleBytes(100, 1));
+  }
 });
 
 test('drops those read longest ago when its memory is full', async () => {

@@ -1,13 +1,13 @@
-import type { BlobStore, ByteRange } from '../../cache/blob-store.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { bytesOf, collectBytes } from '../../core/streams.ts';
+import type { BlobStore, ByteRange } from '../blob-store.ts';
 
 /** Larger ones are read anew each time: few are, and they would push out many small ones. */
 const CACHED_BLOB_BYTES_MAX = 256 * 1024;
 
-/** What {@link DirectoryCachingBlobStore} depends on. */
-export interface DirectoryCachingBlobStoreDependencies {
+/** What {@link SmallBlobCachingBlobStore} depends on. */
+export interface SmallBlobCachingBlobStoreDependencies {
   readonly inner: BlobStore;
   /** Memory for cached blobs, those least recently read going first. */
   readonly cachedBytesMax: number;
@@ -16,16 +16,16 @@ export interface DirectoryCachingBlobStoreDependencies {
 /**
  * Keeps small blobs it has read in memory. For reading Directory messages: the actions of a build share most of theirs.
  * A blob in memory may be gone from the store behind it; who must know asks `findMissing`, which is never answered
- * from memory.
+ * from memory. Every reader gets bytes of its own.
  */
-export class DirectoryCachingBlobStore implements BlobStore {
+export class SmallBlobCachingBlobStore implements BlobStore {
   readonly #inner: BlobStore;
   readonly #cachedBytesMax: number;
   /** Least recently read first. */
   readonly #cached = new Map<string, Uint8Array>();
   #cachedBytes = 0;
 
-  constructor({ inner, cachedBytesMax }: DirectoryCachingBlobStoreDependencies) {
+  constructor({ inner, cachedBytesMax }: SmallBlobCachingBlobStoreDependencies) {
     this.#inner = inner;
     this.#cachedBytesMax = cachedBytesMax;
   }
@@ -46,13 +46,13 @@ export class DirectoryCachingBlobStore implements BlobStore {
     if (cached !== undefined) {
       this.#cached.delete(digest.key);
       this.#cached.set(digest.key, cached);
-      return bytesOf(cached);
+      return bytesOf(cached.slice());
     }
     const source = await this.#inner.read(digest, undefined, options);
     if (source === undefined) return undefined;
     const bytes = await collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
     this.#keep(digest.key, bytes);
-    return bytesOf(bytes);
+    return bytesOf(bytes.slice());
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void> {
