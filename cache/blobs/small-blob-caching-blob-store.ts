@@ -46,13 +46,13 @@ export class SmallBlobCachingBlobStore implements BlobStore {
     if (cached !== undefined) {
       this.#cached.delete(digest.key);
       this.#cached.set(digest.key, cached);
-      return bytesOf(cached.slice());
+      return bytesOf(Uint8Array.from(cached));
     }
     const source = await this.#inner.read(digest, undefined, options);
     if (source === undefined) return undefined;
     const bytes = await collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
     this.#keep(digest.key, bytes);
-    return bytesOf(bytes.slice());
+    return bytesOf(Uint8Array.from(bytes));
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void> {
