@@ -44,7 +44,7 @@ export class InProcessMessageBus implements MessageBus {
     checkSubject(subject);
     checkBusPayload(payload, `message to ${subject}`);
     for (const { runner } of this.#recipients(subject)) {
-      runner.deliver({ message: { subject, payload: payload.slice() } });
+      runner.deliver({ message: { subject, payload: new Uint8Array(payload) } });
     }
   }
 
@@ -85,7 +85,7 @@ export class InProcessMessageBus implements MessageBus {
     try {
       const { promise, resolve } = Promise.withResolvers<BusReply>();
       for (const { runner } of recipients) {
-        runner.deliver({ message: { subject, payload: payload.slice() }, respond: resolve });
+        runner.deliver({ message: { subject, payload: new Uint8Array(payload) }, respond: resolve });
       }
       return received(await untilAborted(promise, abort.signal));
     } finally {
@@ -135,6 +135,6 @@ function closed(): IngotError {
 
 /** The reply as it would be after a wire: of an error only code, message and details. */
 function received(reply: BusReply): Uint8Array {
-  if ('payload' in reply) return reply.payload.slice();
+  if ('payload' in reply) return new Uint8Array(reply.payload);
   throw new IngotError(reply.error.code, reply.error.message, { details: reply.error.details });
 }

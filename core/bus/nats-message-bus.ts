@@ -75,7 +75,7 @@ export class NatsMessageBus implements MessageBus {
     if (!this.#connected) return;
     // A copy: the library holds on to the bytes until it next writes to its socket.
     this.#send(this.#prefix + subject, () =>
-      this.#connection.publish(this.#prefix + subject, payload.slice()),
+      this.#connection.publish(this.#prefix + subject, new Uint8Array(payload)),
     );
   }
 
@@ -130,7 +130,7 @@ export class NatsMessageBus implements MessageBus {
     this.#requests.add(abort);
     try {
       const timeout = Math.max(timeoutMs, 0) + LIBRARY_TIMER_SLACK_MS;
-      const reply = this.#connection.request(this.#prefix + subject, payload.slice(), { timeout });
+      const reply = this.#connection.request(this.#prefix + subject, new Uint8Array(payload), { timeout });
       return decodeNatsReply(await untilAborted(reply, abort.signal));
     } catch (error) {
       throw isIngotError(error) ? error : requestError(subject, error);
