@@ -25,6 +25,7 @@ import { WriteSessions } from './grpc/write-sessions.ts';
 import { HttpAcView } from './http/http-ac-view.ts';
 import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
 import { HttpCasView } from './http/http-cas-view.ts';
+import { DrainableLogStreams } from './logs/drainable-log-streams.ts';
 import { FileLogStreams } from './logs/file-log-streams.ts';
 import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
 
@@ -36,6 +37,8 @@ export interface Cache {
   readonly cacheCapabilities: CacheCapabilities;
   /** Mounts the gRPC services; `execution` where the endpoint also executes. */
   addServices(rpc: RpcServer, options?: { readonly execution?: ExecutionCapabilities }): void;
+  /** Sends away whoever reads or writes a log, before the server is closed: they would stay as long as an action runs. */
+  drain(): void;
   /** Serves /cas, /ac, /status and /healthz; resolves with the address, the port chosen. */
   listenHttp(address: HttpAddress): Promise<HttpAddress>;
 }
@@ -53,10 +56,8 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
     'action cache',
     await LevelRecords.open({ folder: join(folder, 'ac-v1'), logger }),
   );
-  const logStreams = lifecycle.use(
-    'log streams',
-    await FileLogStreams.open({ folder: join(folder, 'logs'), logger }),
-  );
+  const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
+  const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
   const sessions = lifecycle.use('uploads', new WriteSessions());
 
   const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(files), blobBytesMax });
@@ -83,6 +84,7 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
         executionCapabilities: execution,
       });
     },
+    drain: () => logStreams.drain(),
     async listenHttp(address) {
       const shared = { storesOf, ingest: files, blobBytesMax };
       const server = new HttpCacheServer({

@@ -5,8 +5,9 @@ import type { CommandContext, CommandHost, ProgramIo } from './command-context.t
 import { registerCommands } from './commands/register-commands.ts';
 import { ExitCode } from './exit-code.ts';
 import { Interrupts } from './interrupts.ts';
-import { ConsolePrinter, type Verbosity } from './output/console-printer.ts';
+import { ConsolePrinter, type OutputStream, type Verbosity } from './output/console-printer.ts';
 import { describeError } from './output/describe-error.ts';
+import { reflow } from './output/reflow.ts';
 import { UsageError } from './usage-error.ts';
 
 interface GlobalOptions {
@@ -16,6 +17,9 @@ interface GlobalOptions {
   readonly quiet?: boolean;
   readonly verbose?: boolean;
 }
+
+/** Of help that goes to a pipe or a file. */
+const COLUMNS_WITHOUT_TERMINAL = 100;
 
 const HELP = `
 Variables: INGOT_ENDPOINT, INGOT_INSTANCE; INGOT_DATA for the data folder; INGOT_TOKEN is sent with every call as a bearer
@@ -39,11 +43,12 @@ export function createProgram(io: ProgramIo, host: CommandHost, version: string)
     .helpCommand('help [command]', 'show help for a command')
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
-      getOutHelpWidth: () => io.stdout.columns ?? 100,
-      getErrHelpWidth: () => io.stderr.columns ?? 100,
+      writeOut: (text) => io.stdout.write(reflow(text, columnsOf(io.stdout))),
+      writeErr: (text) => io.stderr.write(reflow(text, columnsOf(io.stderr))),
+      getOutHelpWidth: () => columnsOf(io.stdout),
+      getErrHelpWidth: () => columnsOf(io.stderr),
     })
+    .showHelpAfterError('(--help shows what is expected)')
     .exitOverride()
     .addHelpText('after', HELP);
   registerCommands(program, host);
@@ -100,6 +105,10 @@ function farmAddress({ endpoint, instance, quiet, verbose }: GlobalOptions, { en
     instanceName: instance ?? environment.INGOT_INSTANCE ?? '',
     token: environment.INGOT_TOKEN || undefined,
   };
+}
+
+function columnsOf({ columns }: OutputStream): number {
+  return columns ?? COLUMNS_WITHOUT_TERMINAL;
 }
 
 function readVersion(): string {

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const DOCUMENTS = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', 'docs/deploy.md', 'docs/clients.md'];
+const DOCUMENTS = [
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'README.md',
+  'docs/deploy.md',
+  'docs/clients.md',
+  'docs/sandbox.md',
+];
 /** A path of this repository in backquotes or a link: a known folder, then a file or a folder. */
 const PATH =
   /[`(]((?:core|cache|scheduler|worker|cli|proto|test|bench|docs|examples)\/[\w./-]*|[A-Z]+\.md|docker-compose\.yml)[`)]/g;

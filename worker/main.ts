@@ -10,7 +10,6 @@ import type { MessageBus } from '../core/bus/message-bus.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
 import type { RoleHost } from '../core/role.ts';
-import type { Toolchain } from '../core/toolchain/toolchain.ts';
 import { listToolchains } from '../core/toolchain/toolchain-folder.ts';
 import type { Resources } from '../proto/gen/ingot/v1/bus.ts';
 import type { ActionLimits } from './action-limits.ts';
@@ -36,6 +35,7 @@ import { identifyHostImage } from './sandbox/image-identity.ts';
 import { ImageWatch } from './sandbox/image-watch.ts';
 import { type OpenSandbox, openSandbox } from './sandbox/open-sandbox.ts';
 import type { ProbeResult } from './sandbox/self-test.ts';
+import { ToolchainWatch } from './sandbox/toolchain-watch.ts';
 import { StoreRetries } from './store-retries.ts';
 import { durationOf } from './wire-time.ts';
 import { defaultWorkerId } from './worker-identity.ts';
@@ -83,13 +83,15 @@ export async function composeWorker(
   const executor = makeExecutor(config, { ...parts, ...machine, workerFolder, workerId, logger });
   const agent = makeAgent(config, { ...parts, ...machine, executor, workerId, logger });
 
-  const { image, sandbox } = machine;
+  const { image, sandbox, toolchains } = machine;
   image.start((error) => {
     if (error === undefined) logger.info({ image: image.latest }, 'programs of this machine have changed');
     else logger.warn({ error }, 'programs of this machine could not be looked at');
     agent.changed();
   });
   lifecycle.defer('image watch', () => image.stop());
+  toolchains.start(() => agent.changed());
+  lifecycle.defer('toolchain watch', () => toolchains.stop());
   const drain = (): Promise<void> => agent.drain({ graceMs: config.drainGrace });
   lifecycle.defer('worker', drain);
   await agent.start();
@@ -102,7 +104,7 @@ interface Machine {
   readonly blobCache: LocalBlobCache;
   readonly image: ImageWatch;
   readonly gpus: GpuInventory;
-  readonly toolchains: readonly Toolchain[];
+  readonly toolchains: ToolchainWatch;
   readonly health: WorkerHealth;
   readonly disk: DiskWatch;
   readonly sandbox: OpenSandbox;
@@ -125,13 +127,14 @@ async function openMachine(
     retries,
     logger,
   });
-  const [hostImage, gpus, { toolchains, problems }] = await Promise.all([
+  const [hostImage, gpus, { toolchains: found, problems }] = await Promise.all([
     prepareHostImage(join(workerFolder, 'image', 'etc')),
     listGpus(config.gpuInventory, logger),
     listToolchains(join(config.data, 'toolchains')),
     image.identity(),
   ]);
   for (const { folder, error } of problems) logger.warn({ folder, error }, 'toolchain cannot be used');
+  const toolchains = await ToolchainWatch.open(found, { logger });
 
   const health = new WorkerHealth({ logger });
   const sandbox = await openSandbox({
@@ -139,7 +142,7 @@ async function openMachine(
     workerFolder,
     slots: config.slots,
     image: hostImage,
-    mountSources: [...new Set(toolchains.flatMap(({ mounts }) => mounts.map(({ source }) => source)))],
+    mountSources: [...new Set(found.flatMap(({ mounts }) => mounts.map(({ source }) => source)))],
     cpuCeiling: config.cpuCeiling,
     compileCacheFolder: join(config.data, 'compile-cache'),
     blobCache,
@@ -172,7 +175,8 @@ function makeExecutor(config: WorkerConfig, parts: ExecutorParts): ActionExecuto
   return new SandboxedActionExecutor({
     workerId,
     workerFolder,
-    platform: { level: config.sandbox, toolchains: parts.toolchains, acceptedNames: config.accept },
+    platform: { level: config.sandbox, acceptedNames: config.accept },
+    toolchains: parts.toolchains,
     limits,
     memoryBytesDefault: config.memory,
     blobStore,
@@ -213,7 +217,7 @@ function makeAgent(config: WorkerConfig, parts: AgentParts): WorkerAgent {
       workerProperties({
         level: config.sandbox,
         image: image.latest,
-        toolchains,
+        toolchains: toolchains.toolchains,
         pool: config.pool,
         acceptedNames: config.accept,
         properties: config.property,

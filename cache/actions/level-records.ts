@@ -1,3 +1,5 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Level } from 'level';
 import { failedPrecondition, type IngotError, internal, resourceExhausted } from '../../core/error.ts';
 import { GroupCommit } from '../../core/group-commit.ts';
@@ -6,6 +8,10 @@ import { openRecord, sealRecord } from './record-checksum.ts';
 
 /** Recently read blocks kept in memory. */
 const CACHE_BYTES = 16 * 1024 * 1024;
+/** Room that must be there before a database whose write failed is opened anew: it writes its log out as a table then. */
+const REOPENING_BYTES = 5 * 1024 * 1024;
+
+type Database = Level<string, Buffer>;
 
 /** A change to the records: a new value, or the end of a record that still has the value it was judged by. */
 type Change =
@@ -25,39 +31,34 @@ export interface LevelRecordsDependencies {
 
 /**
  * Small values by key in a LevelDB, each with a checksum. A change is durable when it resolves; changes under way
- * share one sync. A damaged record is logged and absent.
+ * share one sync. A damaged record is logged and absent. After a failed write the database is opened anew before the
+ * next one: its log may end in half a record, behind which LevelDB would go on to write, and at its next start drop,
+ * what it acknowledges.
  */
 export class LevelRecords implements AsyncDisposable {
-  readonly #level: Level<string, Buffer>;
+  readonly #folder: string;
   readonly #logger: Logger;
   readonly #changes: GroupCommit<Change>;
+  #database: Promise<Database>;
+  #isSound = true;
 
-  private constructor(level: Level<string, Buffer>, logger: Logger) {
-    this.#level = level;
+  private constructor({ folder, logger }: LevelRecordsDependencies, database: Database) {
+    this.#folder = folder;
     this.#logger = logger;
+    this.#database = Promise.resolve(database);
     this.#changes = new GroupCommit((changes) => this.#apply(changes));
   }
 
   /** Opens the database; FAILED_PRECONDITION when it is in use or damaged. */
-  static async open({ folder, logger }: LevelRecordsDependencies): Promise<LevelRecords> {
-    const level = new Level<string, Buffer>(folder, {
-      keyEncoding: 'utf8',
-      valueEncoding: 'buffer',
-      cacheSize: CACHE_BYTES,
-    });
-    try {
-      await level.open();
-    } catch (error) {
-      throw openError(error, folder);
-    }
-    return new LevelRecords(level, logger);
+  static async open(dependencies: LevelRecordsDependencies): Promise<LevelRecords> {
+    return new LevelRecords(dependencies, await openDatabase(dependencies.folder));
   }
 
   /** The value, or undefined. */
   async get(key: string): Promise<Uint8Array | undefined> {
     let record: Buffer | undefined;
     try {
-      record = await this.#level.get(key);
+      record = await (await this.#database).get(key);
     } catch (error) {
       throw internal('Read a record: the database failed', { cause: error });
     }
@@ -82,7 +83,9 @@ export class LevelRecords implements AsyncDisposable {
   /** Waits for changes under way and closes the database. */
   async close(): Promise<void> {
     await this.#changes.idle();
-    await this.#level.close();
+    // One that could not be opened anew needs no closing, and was logged.
+    const database = await this.#database.catch(() => undefined);
+    await database?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -91,27 +94,68 @@ export class LevelRecords implements AsyncDisposable {
 
   async #apply(changes: readonly Change[]): Promise<void> {
     try {
-      await this.#level.batch(await this.#operations(changes), { sync: true });
+      if (!this.#isSound) await this.#reopen();
+      const database = await this.#database;
+      const operations = await operationsOf(changes, database);
+      this.#isSound = false;
+      await database.batch(operations, { sync: true });
+      this.#isSound = true;
     } catch (error) {
       throw writeError(error);
     }
   }
 
-  /** What the changes come to, those of one key in their order. */
-  async #operations(changes: readonly Change[]): Promise<Operation[]> {
-    const operations = new Map<string, Operation>();
-    for (const change of changes) {
-      const { key } = change;
-      if ('value' in change) {
-        operations.set(key, { type: 'put', key, value: sealRecord(key, change.value) });
-        continue;
-      }
-      const earlier = operations.get(key);
-      const record = earlier?.type === 'put' ? earlier.value : await this.#level.get(key);
-      if (record?.equals(sealRecord(key, change.droppedIf))) operations.set(key, { type: 'del', key });
+  /** Reads go on with the old database while there is no room for the new one, and wait while it is opened. */
+  async #reopen(): Promise<void> {
+    const probe = join(this.#folder, 'probe');
+    try {
+      await writeFile(probe, Buffer.alloc(REOPENING_BYTES));
+    } finally {
+      await rm(probe, { force: true });
     }
-    return [...operations.values()];
+    this.#database = this.#database
+      .then(
+        (database) => database.close(),
+        () => undefined,
+      )
+      .then(() => openDatabase(this.#folder));
+    await this.#database.catch((error) => {
+      this.#logger.error({ error }, 'the database could not be opened anew after a failed write');
+      throw error;
+    });
+    this.#isSound = true;
+    this.#logger.info({}, 'the database was opened anew after a failed write');
   }
+}
+
+async function openDatabase(folder: string): Promise<Database> {
+  const database: Database = new Level(folder, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'buffer',
+    cacheSize: CACHE_BYTES,
+  });
+  try {
+    await database.open();
+  } catch (error) {
+    throw openError(error, folder);
+  }
+  return database;
+}
+
+/** What the changes come to, those of one key in their order. */
+async function operationsOf(changes: readonly Change[], database: Database): Promise<Operation[]> {
+  const operations = new Map<string, Operation>();
+  for (const change of changes) {
+    const { key } = change;
+    if ('value' in change) {
+      operations.set(key, { type: 'put', key, value: sealRecord(key, change.value) });
+      continue;
+    }
+    const earlier = operations.get(key);
+    const record = earlier?.type === 'put' ? earlier.value : await database.get(key);
+    if (record?.equals(sealRecord(key, change.droppedIf))) operations.set(key, { type: 'del', key });
+  }
+  return [...operations.values()];
 }
 
 function openError(error: unknown, folder: string): IngotError {

@@ -74,7 +74,7 @@ export class FileBlobStore implements BlobStore, BlobLookup, BlobIngest, AsyncDi
   static async open(dependencies: FileBlobStoreDependencies): Promise<FileBlobStore> {
     const store = new FileBlobStore(dependencies);
     try {
-      await store.#prepare();
+      await store.#prepare(dependencies.folder);
     } catch (error) {
       throw fileError(error, `Open blob store ${dependencies.folder}`);
     }
@@ -171,17 +171,16 @@ export class FileBlobStore implements BlobStore, BlobLookup, BlobIngest, AsyncDi
     return this.close();
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(folder: string): Promise<void> {
     const { incomingFolder, quarantineFolder } = this.#layout;
     const folders = this.#layout.fanOutFolders();
-    for (const folder of [incomingFolder, quarantineFolder, ...folders])
-      await mkdir(folder, { recursive: true });
+    for (const path of [incomingFolder, quarantineFolder, ...folders]) await mkdir(path, { recursive: true });
     for (const name of await readdir(incomingFolder)) {
       await rm(join(incomingFolder, name), { recursive: true, force: true });
     }
     // A rename that an earlier process did not live to sync is synced here, before anyone is told of the blob.
-    const parents = [...this.#layout.functionFolders(), this.#layout.blobsFolder];
-    await mapConcurrent([...folders, ...parents], SYNCS_AT_ONCE, (folder) => this.#directories.sync(folder));
+    const parents = [...this.#layout.functionFolders(), this.#layout.blobsFolder, folder];
+    await mapConcurrent([...folders, ...parents], SYNCS_AT_ONCE, (path) => this.#directories.sync(path));
   }
 
   /** Present and durable. */

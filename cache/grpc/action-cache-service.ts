@@ -1,7 +1,14 @@
 import { Digest } from '../../core/digest.ts';
-import { invalidArgument, notFound, permissionDenied } from '../../core/error.ts';
+import {
+  type IngotError,
+  invalidArgument,
+  isIngotError,
+  notFound,
+  permissionDenied,
+} from '../../core/error.ts';
 import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
 import type { ActionCacheDefinition } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { checkActionResult } from '../actions/check-action-result.ts';
 import { inlineOutputs } from './inline-outputs.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
@@ -24,12 +31,16 @@ export function actionCacheService({
       const { actionCache, blobStore: store } = storesOf(instanceName);
       const actionDigest = Digest.fromMessage(request.actionDigest, digestFunction);
       const result = await actionCache.get({ instanceName, actionDigest }, { signal });
-      if (result === undefined) throw notFound(`no result of action ${actionDigest} is cached`);
-      return inlineOutputs(result, request, {
-        store,
-        digestFunction: actionDigest.digestFunction,
-        signal,
-      });
+      if (result === undefined) throw miss(actionDigest);
+      try {
+        const { digestFunction: ofAction } = actionDigest;
+        return await inlineOutputs(result, request, { store, digestFunction: ofAction, signal });
+      } catch (error) {
+        // A blob of it was found to be damaged just now, so it is no hit any more.
+        if (isIngotError(error, Code.NOT_FOUND) || isIngotError(error, Code.DATA_LOSS))
+          throw miss(actionDigest);
+        throw error;
+      }
     },
     async updateActionResult(request, { signal }) {
       const { instanceName, digestFunction, actionResult } = request;
@@ -42,4 +53,8 @@ export function actionCacheService({
       return actionResult;
     },
   };
+}
+
+function miss(actionDigest: Digest): IngotError {
+  return notFound(`no result of action ${actionDigest} is cached`);
 }

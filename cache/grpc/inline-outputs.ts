@@ -1,4 +1,5 @@
 import { Digest } from '../../core/digest.ts';
+import { notFound } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
 import {
@@ -27,7 +28,7 @@ const NO_BYTES = Buffer.alloc(0);
 
 /**
  * The result with bytes put in where they are asked for and left out where they are not, as long as they are also in
- * the CAS. They are hints: what does not fit is left out.
+ * the CAS. They are hints: what does not fit is left out. NOT_FOUND or DATA_LOSS when a blob turns out to be gone.
  */
 export async function inlineOutputs(
   result: ActionResult,
@@ -66,7 +67,7 @@ class Inliner {
     const digest = Digest.fromMessage(message, digestFunction);
     if (digest.sizeBytes > this.#bytesLeft) return otherwise;
     const source = await store.read(digest, undefined, { signal });
-    if (source === undefined) return otherwise;
+    if (source === undefined) throw notFound(`blob ${digest} is not here`);
     this.#bytesLeft -= digest.sizeBytes;
     return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
   }

@@ -1,25 +1,33 @@
 import { untilAborted } from '../../core/abort.ts';
 import type { IngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
+import { ByteBudget, ByteLoan } from '../../core/rpc/rpc-byte-budget.ts';
 
 /** Bytes pushed and not taken yet at which `drained` begins to wait. */
 const BUFFERED_BYTES_MAX = 64 * 1024;
 
 /**
  * A byte stream fed from outside, for one reader. States: open; ended or failed (by `end` or `fail`, after what was
- * pushed before); left (by its reader, from when on pushes are dropped).
+ * pushed before); left (by its reader, from when on pushes are dropped). What it holds is borrowed from a budget.
  */
 export class PushSource implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #chunks: Uint8Array[] = [];
+  readonly #loan: ByteLoan;
   #bufferedBytes = 0;
   #end: { readonly error: IngotError | undefined } | undefined;
   #left = false;
   #reader: PromiseWithResolvers<void> | undefined;
   #writer: PromiseWithResolvers<void> | undefined;
 
-  /** Takes a chunk at once; await `drained` before the next one. */
+  /** Without a budget it holds whatever is pushed. */
+  constructor(budget: ByteBudget = new ByteBudget(Number.POSITIVE_INFINITY)) {
+    this.#loan = new ByteLoan(budget);
+  }
+
+  /** Takes a chunk at once; await `drained` before the next one. RESOURCE_EXHAUSTED when the budget is used up. */
   push(chunk: Uint8Array): void {
     if (this.#left || this.#end !== undefined || chunk.byteLength === 0) return;
+    this.#loan.take(chunk.byteLength);
     this.#chunks.push(chunk);
     this.#bufferedBytes += chunk.byteLength;
     this.#wakeReader();
@@ -50,6 +58,7 @@ export class PushSource implements AsyncIterableIterator<Uint8Array, undefined> 
       const value = this.#left ? undefined : this.#chunks.shift();
       if (value !== undefined) {
         this.#bufferedBytes -= value.byteLength;
+        this.#loan.give(value.byteLength);
         this.#wakeWriter();
         return { done: false, value };
       }
@@ -65,6 +74,7 @@ export class PushSource implements AsyncIterableIterator<Uint8Array, undefined> 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#left = true;
     this.#chunks.length = 0;
+    this.#loan.close();
     this.#bufferedBytes = 0;
     this.#wakeWriter();
     this.#wakeReader();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { abortReason, linkedAbort, untilAborted } from '../../core/abort.ts';
 import type { Digest } from '../../core/digest.ts';
 import { aborted, type IngotError, invalidArgument, outOfRange, toIngotError } from '../../core/error.ts';
+import type { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { PushSource } from './push-source.ts';
 
@@ -9,6 +10,8 @@ import { PushSource } from './push-source.ts';
 export interface WriteSessionOptions {
   readonly digest: Digest;
   readonly store: BlobStore;
+  /** Of memory for pieces that the store has not taken yet. */
+  readonly budget: ByteBudget;
   /** Called once, when the store has taken the blob or refused it. */
   readonly onOver: () => void;
 }
@@ -23,7 +26,7 @@ type Outcome = { readonly error: IngotError | undefined };
  */
 export class WriteSession {
   readonly digest: Digest;
-  readonly #source = new PushSource();
+  readonly #source: PushSource;
   readonly #abort = linkedAbort();
   readonly #outcome = Promise.withResolvers<Outcome>();
   readonly #options: WriteSessionOptions;
@@ -36,6 +39,7 @@ export class WriteSession {
   constructor(options: WriteSessionOptions) {
     this.digest = options.digest;
     this.#options = options;
+    this.#source = new PushSource(options.budget);
   }
 
   /** Bytes that have arrived and need not be sent again. */
@@ -71,7 +75,7 @@ export class WriteSession {
     if (!this.#started && !this.#over) this.#enterOver({ error: reason });
   }
 
-  /** Appends a piece that begins at `offset`. */
+  /** Appends a piece that begins at `offset`; RESOURCE_EXHAUSTED, and the piece is not counted, when memory is used up. */
   accept(offset: number, bytes: Uint8Array): void {
     assert(!this.#finishing, 'a piece after the last');
     if (this.#over) return;
@@ -86,8 +90,8 @@ export class WriteSession {
       throw error;
     }
     this.#start();
-    this.#committedBytes += bytes.byteLength;
     this.#source.push(bytes);
+    this.#committedBytes += bytes.byteLength;
   }
 
   /** Waits until there is room for another piece, or no more is needed. */

@@ -1,6 +1,7 @@
 import type { Digest } from '../../core/digest.ts';
 import { aborted, cancelled, type IngotError, resourceExhausted, unavailable } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
+import { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
 import { startTimer } from '../../core/timer.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { type WriteAttachment, WriteSession } from './write-session.ts';
@@ -9,6 +10,8 @@ import { type WriteAttachment, WriteSession } from './write-session.ts';
 export interface WriteSessionLimits {
   /** Uploads at once, those waiting to be resumed included. */
   readonly sessionsMax: number;
+  /** Bytes of all uploads in memory, which their stores have not taken yet; further pieces are refused. */
+  readonly bufferedBytesMax: number;
   /** Bytes of uploads that wait to be resumed; the oldest are given up beyond it. */
   readonly detachedBytesMax: number;
   /** How long an upload waits to be resumed. */
@@ -18,6 +21,7 @@ export interface WriteSessionLimits {
 /** A client that lost its connection is back within seconds, a restarted one within a minute or never. */
 export const defaultWriteSessionLimits: WriteSessionLimits = {
   sessionsMax: 4096,
+  bufferedBytesMax: 512 * 1024 ** 2,
   detachedBytesMax: 8 * 1024 ** 3,
   detachedMs: 2 * 60_000,
 };
@@ -42,12 +46,14 @@ interface Entry {
 /** The uploads under way by name, so that one whose stream broke can be taken up by another. Lost in a restart. */
 export class WriteSessions implements AsyncDisposable {
   readonly #limits: WriteSessionLimits;
+  readonly #budget: ByteBudget;
   /** In order of their last detachment, oldest first. */
   readonly #entries = new Map<string, Entry>();
   #closed = false;
 
   constructor(limits: WriteSessionLimits = defaultWriteSessionLimits) {
     this.#limits = limits;
+    this.#budget = new ByteBudget(limits.bufferedBytesMax);
   }
 
   /** Uploads under way, those waiting to be resumed included. */
@@ -114,7 +120,7 @@ export class WriteSessions implements AsyncDisposable {
       entry.cancelTimer?.();
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
     };
-    const entry: Entry = { key, session: new WriteSession({ digest, store, onOver }) };
+    const entry: Entry = { key, session: new WriteSession({ digest, store, budget: this.#budget, onOver }) };
     this.#entries.set(key, entry);
     return entry;
   }

@@ -14,12 +14,16 @@ export interface LogStreamLimits {
   readonly appearMs: number;
 }
 
-const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;
 
-/** A build step that prints more than 64 MiB is in a loop; an hour is enough to look at what failed. */
+/**
+ * A build step that prints more than 64 MiB is in a loop; the KiB leave room for the line with which a worker ends a
+ * log that it cuts there, so that the stream is the same as the result. An hour is enough to look at what failed.
+ */
 export const defaultLogStreamLimits: LogStreamLimits = {
-  streamBytesMax: 64 * MIB,
+  streamBytesMax: 64 * MIB + 4 * KIB,
   totalBytesMax: 4096 * MIB,
   streamsMax: 20_000,
   endedMs: 60 * MINUTE_MS,

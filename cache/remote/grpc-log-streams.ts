@@ -1,3 +1,4 @@
+import { untilAborted } from '../../core/abort.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { ByteStreamDefinition } from '../../core/rpc/byte-stream-definition.ts';
 import type { RpcChannel } from '../../core/rpc/rpc-channel.ts';
@@ -6,6 +7,7 @@ import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import type { LogStreamStatus, ResumableLogStreams } from '../logs/resumable-log-streams.ts';
 import { followRemote } from './follow-remote.ts';
 import { uploadResumably } from './resumable-upload.ts';
+import { startedStream } from './started-stream.ts';
 
 /** What a {@link GrpcLogStreams} depends on. */
 export interface GrpcLogStreamsDependencies {
@@ -28,8 +30,10 @@ export class GrpcLogStreams implements ResumableLogStreams {
   }
 
   async write(name: string, source: AsyncIterable<Uint8Array>, { signal }: IoOptions = {}): Promise<void> {
+    // Programs are quiet for hours: until there is something to send, no call is held open.
+    const started = await untilAborted(startedStream(source), signal);
     const status = await this.status(name, { signal });
-    await uploadResumably(source, {
+    await uploadResumably(started, {
       byteStream: this.#byteStream,
       resourceName: name,
       baseBytes: status?.sizeBytes ?? 0,

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { restartableSource } from '../../cache/remote/restartable-source.ts';
 import { Digest, DigestHasher } from '../../core/digest.ts';
 import { failedPrecondition } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
@@ -16,9 +17,26 @@ export type InputBlob = { readonly digest: Digest } & (
   | { readonly path: string }
 );
 
-/** The blob's bytes. FAILED_PRECONDITION when the file is no longer what was hashed. */
+/**
+ * The blob's bytes; those of a file can be had again from any offset, so that its upload survives a restart of the
+ * farm. FAILED_PRECONDITION when the file is no longer what was hashed.
+ */
 export function readInputBlob(blob: InputBlob): AsyncIterable<Uint8Array> {
-  return 'bytes' in blob ? bytesOf(blob.bytes) : readFileChecked(blob.path, blob.digest);
+  if ('bytes' in blob) return bytesOf(blob.bytes);
+  return restartableSource((offset) => fromOffset(readFileChecked(blob.path, blob.digest), offset));
+}
+
+/** The whole is read and hashed for a part of it as well: no part of a changed file is to end as finished either. */
+async function* fromOffset(
+  source: AsyncIterable<Uint8Array>,
+  offset: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let position = 0;
+  for await (const chunk of source) {
+    const skippedBytes = Math.max(0, offset - position);
+    position += chunk.byteLength;
+    if (skippedBytes < chunk.byteLength) yield chunk.subarray(skippedBytes);
+  }
 }
 
 async function* readFileChecked(path: string, expected: Digest): AsyncGenerator<Uint8Array, void, undefined> {

@@ -59,7 +59,7 @@ export class InputScan {
     for (let links = 0, index = 0; index < segments.length; index++) {
       const name = segments[index] ?? '';
       const here = joinInRoot(at, name);
-      const stats = this.#stat(here);
+      const stats = this.#stat(here, links > 0 ? path : here);
       if (stats.isSymbolicLink()) {
         if (++links > LINKS_MAX)
           throw invalidArgument(`input ${quote(path)}: more than ${LINKS_MAX} symlinks on the way`);
@@ -127,8 +127,11 @@ export class InputScan {
     }
   }
 
-  #stat(path: string): BigIntStats {
-    return this.#read(path, (absolute) => lstatSync(absolute, { bigint: true }));
+  /** `named` is what the person wrote, where links led from there to `path`. */
+  #stat(path: string, named = path): BigIntStats {
+    const attempt =
+      named === path ? undefined : `input ${quote(named)}, a symlink that leads to ${quote(path)}`;
+    return this.#read(path, (absolute) => lstatSync(absolute, { bigint: true }), attempt);
   }
 
   #list(path: string): string[] {
@@ -140,11 +143,11 @@ export class InputScan {
     return names;
   }
 
-  #read<T>(path: string, read: (absolute: string) => T): T {
+  #read<T>(path: string, read: (absolute: string) => T, attempt = `input ${quote(path)}`): T {
     try {
       return read(join(this.#rootPath, path));
     } catch (error) {
-      throw fileError(error, `input ${quote(path)}`);
+      throw fileError(error, attempt);
     }
   }
 }

@@ -81,7 +81,9 @@ export class LiveOutput implements Disposable {
       signal,
       write: (bytes) => write(stream, bytes),
       onDifferent: () =>
-        warn(`the ${stream} shown so far is of an earlier attempt; that of the result follows`),
+        warn(
+          `the ${stream} shown so far is not what the result has (of an earlier attempt, or cut): all of it follows`,
+        ),
     });
   }
 }

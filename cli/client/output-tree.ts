@@ -5,7 +5,7 @@ import { mapConcurrent } from '../../core/concurrency.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { Digest } from '../../core/digest.ts';
 import { checkDirectory, DIRECTORY_BYTES_MAX, parseDirectory } from '../../core/directory.ts';
-import { dataLoss, notFound, resourceExhausted } from '../../core/error.ts';
+import { dataLoss, notFound, resourceExhausted, wrap } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
 import {
@@ -65,8 +65,14 @@ export async function treeOfDirectory(
   digest: Digest,
   options: IoOptions = {},
 ): Promise<DirectoryTree> {
-  const read = async (wanted: Digest, { signal }: IoOptions = {}) =>
-    parseDirectory(await readWhole(store, wanted, DIRECTORY_BYTES_MAX, { signal }));
+  const read = async (wanted: Digest, { signal }: IoOptions = {}) => {
+    const bytes = await readWhole(store, wanted, DIRECTORY_BYTES_MAX, { signal });
+    try {
+      return parseDirectory(bytes);
+    } catch (error) {
+      throw wrap(error, `${wanted} is no directory's digest`);
+    }
+  };
   return { root: await read(digest, options), directory: read };
 }
 

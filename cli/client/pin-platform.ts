@@ -39,7 +39,8 @@ export function pinPlatform(
       const found = newestToolchain(candidates, name);
       if (found === undefined) {
         warnings.push(
-          `no worker announces a ${name} toolchain: a result is not tied to the one it is made with`,
+          `no worker announces a ${name} toolchain, so the command can only find one that the machine itself has, and the ` +
+            `result is not tied to it (\`ingot toolchain add ${name}\` on a worker's machine, then start it again)`,
         );
         continue;
       }

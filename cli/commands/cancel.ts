@@ -6,7 +6,7 @@ export function registerCancel(program: Command, host: CommandHost): void {
   program
     .command('cancel')
     .description('stop operations; whoever waits for them is told')
-    .argument('<operation...>', 'names as `ingot status` shows them')
+    .argument('<operation...>', 'ids as `ingot status` shows them, or whole names')
     .action(
       host.action(async (context, _options, args) => {
         const { cancelOperations } = await import('../farm/cancel-operations.ts');

@@ -23,6 +23,7 @@ export function registerDownload(program: Command, host: CommandHost): void {
     )
     .option('-t, --tree', "the digest is a Tree message's, as output directories in action results have")
     .option('-x, --executable', 'make the file executable')
+    .option('-f, --force', 'replace a directory that has something in it')
     .addHelpText('after', HELP)
     .action(
       host.action<DownloadOptions>(async (context, options, args) => {

@@ -16,7 +16,7 @@ export function registerLogs(program: Command, host: CommandHost): void {
   program
     .command('logs')
     .description('show what an operation has written')
-    .argument('<operation>', 'its name, as `ingot status` shows it')
+    .argument('<operation>', 'its id, as `ingot status` shows it, or its whole name')
     .option('-f, --follow', 'go on until the action ends')
     .addHelpText('after', HELP)
     .action(

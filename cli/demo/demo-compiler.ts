@@ -25,10 +25,7 @@ export async function findDemoCompiler(
   { toolchainsFolder, allowDownload }: DemoCompilerOptions,
 ): Promise<DemoCompiler> {
   const { environment } = io;
-  const progress = new InstallProgress(
-    printer,
-    `CUDA ${CUDA_VERSION_DEFAULT} (NVIDIA's wheels from PyPI, once)`,
-  );
+  const progress = new InstallProgress(printer, `CUDA ${CUDA_VERSION_DEFAULT} from PyPI`);
   try {
     const ensured = await ensureCudaToolchain({
       toolchainsFolder,

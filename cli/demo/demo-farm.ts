@@ -17,6 +17,8 @@ import { openPrivateBus } from '../roles/open-bus.ts';
 import { waitForWorkers } from '../roles/wait-for-workers.ts';
 
 const WORKER_IDS = ['worker-1', 'worker-2', 'worker-3'] as const;
+/** Who leaves the demo waits for no result: Ctrl-C ends what runs. */
+const DRAIN_GRACE = '1ms';
 /** Closing a worker whose sandbox did not come up. */
 const CLOSE_MS = 5_000;
 
@@ -94,7 +96,14 @@ async function startWorker(
 ): Promise<WorkerRole> {
   for (const [index, sandbox] of levels.entries()) {
     const lifecycle = new Lifecycle({ logger: host.logger });
-    const config = workerConfigSchema.parse({ ...settings, sandbox, slots: 1, cores: 1, diskFree: '64MiB' });
+    const config = workerConfigSchema.parse({
+      ...settings,
+      sandbox,
+      slots: 1,
+      cores: 1,
+      diskFree: '64MiB',
+      drainGrace: DRAIN_GRACE,
+    });
     try {
       const worker = await composeWorker(config, { logger: host.logger, lifecycle }, parts);
       host.lifecycle.defer(settings.workerId, () => lifecycle.shutdown({ deadlineMs: CLOSE_MS }));

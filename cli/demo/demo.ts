@@ -75,7 +75,7 @@ function sayFarm(
   { printer }: CommandContext,
   { status, endpoint, busExplanation, sandbox, sandboxReasons }: DemoFarm,
 ): void {
-  printer.line(`farm: ${status.workers.length} workers at ${endpoint}; messages go over ${busExplanation}`);
+  printer.line(`farm: ${status.workers.length} workers at ${endpoint}, bus: ${busExplanation}`);
   const level = sandbox === 'none' ? 'none: actions can do whatever this process can' : sandbox;
   printer.line(`sandbox: ${level}${sandbox === 'strict' ? ', self-test passed' : ''}`);
   for (const reason of sandboxReasons) printer.line(`  not ${reason}`);

@@ -27,6 +27,15 @@ const TRIAL = [
   ],
 ];
 
+/** A worker gives each action a user of its own, which only root can. */
+const NOT_STRICT: Finding = {
+  check: 'sandbox',
+  status: 'missing',
+  detail:
+    'only root can give `strict`, the default; this user can give `basic`: namespaces, no network, no own user',
+  fix: 'sudo ingot up, or with less protection: ingot up --sandbox basic',
+};
+
 /** Whether actions can be put into the `strict` sandbox: bubblewrap, setpriv, and a kernel that lets them work. */
 export async function checkSandbox(host: DoctorHost): Promise<Finding[]> {
   const bubblewrap = await checkBubblewrap(host);
@@ -75,8 +84,12 @@ async function checkNamespaces(host: DoctorHost): Promise<Finding> {
   const asOther = ['setpriv', '--reuid', OTHER_UID, '--regid', OTHER_UID, '--clear-groups', '--no-new-privs'];
   const answer = await askProgram(host, host.uid === 0 ? [...asOther, ...TRIAL] : TRIAL);
   if (answer?.exitCode === 0) {
-    const who = host.uid === 0 ? 'under a user of its own' : 'under this user';
-    return { check, status: 'ok', detail: `strict: namespaces, no network, no privileges, ${who}` };
+    if (host.uid !== 0) return NOT_STRICT;
+    return {
+      check,
+      status: 'ok',
+      detail: 'strict: namespaces, no network, no privileges, under a user of its own',
+    };
   }
   const fix = fixFor(answer, host.uid);
   return {

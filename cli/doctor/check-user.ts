@@ -6,6 +6,6 @@ export function checkUser(uid: number | undefined): Finding {
   return {
     check: 'user',
     status: 'note',
-    detail: `uid ${uid ?? 'unknown'}, not root: actions run as this user, in a user namespace`,
+    detail: `uid ${uid ?? 'unknown'}, not root: a worker of this user can give the sandbox level basic, not strict`,
   };
 }

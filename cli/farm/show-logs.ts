@@ -8,7 +8,7 @@ import { FarmConnection } from '../client/farm-connection.ts';
 import { showRest } from '../client/final-output.ts';
 import { LogFollower } from '../client/log-follower.ts';
 import type { CommandContext } from '../command-context.ts';
-import { operationName } from './operation-name.ts';
+import { findOperationName } from './operation-name.ts';
 
 /** The flags of `ingot logs`. */
 export interface LogsOptions {
@@ -30,7 +30,8 @@ export async function showLogs(
 ): Promise<void> {
   await using farm = new FarmConnection(context.farm, context);
   await farm.status({ signal: context.signal });
-  const state = { context, farm, name: operationName(text, context.farm.instanceName) };
+  const name = await findOperationName(farm, text, { signal: context.signal });
+  const state = { context, farm, name };
   let operation = await getOperation(state);
   if (!operation.done) {
     const shown = await showStreams(state, operation, follow);
@@ -38,6 +39,8 @@ export async function showLogs(
     operation = await untilDone(state);
     await showResult(state, operation, shown);
   } else {
+    // Of an action that was cancelled there is no result; its streams are kept for a while.
+    if (responseOf(operation).result === undefined) await showStreams(state, operation, false);
     await showResult(state, operation, new Map());
   }
 }
@@ -131,7 +134,9 @@ async function showStreamRest(
     signal,
     write: (bytes) => show(context, stream, bytes),
     onDifferent: () =>
-      context.printer.warn(`the ${stream} shown so far is of an earlier attempt; that of the result follows`),
+      context.printer.warn(
+        `the ${stream} shown so far is not what the result has (of an earlier attempt, or cut): all of it follows`,
+      ),
   });
 }
 

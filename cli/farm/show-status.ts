@@ -8,6 +8,7 @@ import { formatDuration } from '../output/format-duration.ts';
 import { formatTable } from '../output/format-table.ts';
 import { listOperations } from './list-operations.ts';
 import { type OperationFacts, operationFacts } from './operation-facts.ts';
+import { shortOperationName } from './operation-name.ts';
 
 /** `ingot status`. */
 export async function showStatus(context: CommandContext): Promise<void> {
@@ -61,7 +62,7 @@ function describeProperties({ workerId, properties }: WorkerStatus): string[] {
 
 function operationTable(operations: readonly OperationFacts[]): string[] {
   const rows = operations.map(({ name, stage, worker, action, outcome }) => [
-    name,
+    shortOperationName(name),
     stage,
     worker,
     action.slice(0, 12),

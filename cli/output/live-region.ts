@@ -63,7 +63,8 @@ export class LiveRegion {
   }
 
   #erase(): void {
-    if (this.#shownCount > 0) this.#stream.write(`\u001b[${this.#shownCount}A\u001b[0J`);
+    // To the line's start first: a terminal that echoes ^C has moved on from there.
+    if (this.#shownCount > 0) this.#stream.write(`\r\u001b[${this.#shownCount}A\u001b[0J`);
     this.#shownCount = 0;
   }
 }

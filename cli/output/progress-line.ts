@@ -1,4 +1,5 @@
-const BAR_CELLS = 24;
+/** Short enough that label, bar and note fit into 80 columns. */
+const BAR_CELLS = 16;
 
 /** One line that says how far a piece of work is: a bar where the total is known, the note behind it. */
 export function progressLine(label: string, done: number, total?: number, note?: string): string {

@@ -33,7 +33,10 @@ export async function runCacheRole(context: CommandContext, flags: RoleFlags): P
     const http = await listenHttp(cache, config.http);
     return {
       endpoints: { grpc: formatAddress(grpc), http: formatAddress(http) },
-      drain: () => rpc.close({ graceMs: config.drainTimeout }),
+      drain: async () => {
+        cache.drain();
+        await rpc.close({ graceMs: config.drainTimeout });
+      },
     };
   });
 }

@@ -1,11 +1,11 @@
-import { mkdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, mkdtemp, rmdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { failedPrecondition } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
 import { fileError, systemCodeOf } from '../client/file-error.ts';
 
 /**
- * Makes a data folder and the folders above it that are missing. Step by step: Node's own recursive mkdir does not
+ * Makes a data folder and the folders above it that are missing, and checks that it may be written to. Step by step: Node's own recursive mkdir does not
  * return where a file system answers ENOENT to every mkdir, as /proc does.
  */
 export async function makeDataFolder(path: string): Promise<void> {
@@ -13,6 +13,11 @@ export async function makeDataFolder(path: string): Promise<void> {
     await makeWithParents(path);
   } catch (error) {
     throw fileError(error, `make the data folder ${quote(path)}`);
+  }
+  try {
+    await rmdir(await mkdtemp(join(path, '.ingot-probe-')));
+  } catch (error) {
+    throw fileError(error, `write to the data folder ${quote(path)}`);
   }
 }
 

@@ -4,12 +4,14 @@ import { mountCache } from '../../cache/grpc/mount-cache.ts';
 import { sameStoresFor } from '../../cache/grpc/same-stores.ts';
 import { WriteSessions } from '../../cache/grpc/write-sessions.ts';
 import type { LogStreams } from '../../cache/log-streams.ts';
+import { DrainableLogStreams } from '../../cache/logs/drainable-log-streams.ts';
 import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { GrpcLogStreams } from '../../cache/remote/grpc-log-streams.ts';
 import { delay, linkedAbort } from '../../core/abort.ts';
 import { failedPrecondition, isIngotError, unavailable } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
+import type { Logger } from '../../core/log/logger.ts';
 import type { RoleHost } from '../../core/role.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import type { RpcServer } from '../../core/rpc/rpc-server.ts';
@@ -30,6 +32,8 @@ export interface RemoteCache {
   readonly actionCache: ActionCache;
   readonly logStreams: LogStreams;
   addServices(rpc: RpcServer, options: { readonly execution: ExecutionCapabilities }): void;
+  /** Sends away the clients that follow a log through us, before the server is closed. */
+  drain(): void;
 }
 
 /** Connects to a cache and waits until it answers; UNAVAILABLE when it does not in time. */
@@ -39,10 +43,10 @@ export async function connectRemoteCache(
   options: IoOptions = {},
 ): Promise<RemoteCache> {
   const channel = lifecycle.use('connection to the cache', new RpcChannel({ address, logger }));
-  const cacheCapabilities = await readCapabilities(channel, options);
+  const cacheCapabilities = await readCapabilities(channel, logger, options);
   const blobStore = new GrpcBlobStore({ channel, instanceName: '' });
   const actionCache = new GrpcActionCache({ channel });
-  const logStreams = new GrpcLogStreams({ channel });
+  const logStreams = new DrainableLogStreams(new GrpcLogStreams({ channel }));
   return {
     blobStore,
     actionCache,
@@ -56,17 +60,22 @@ export async function connectRemoteCache(
         executionCapabilities: execution,
       });
     },
+    drain: () => logStreams.drain(),
   };
 }
 
-async function readCapabilities(channel: RpcChannel, { signal }: IoOptions): Promise<CacheCapabilities> {
+async function readCapabilities(
+  channel: RpcChannel,
+  logger: Logger,
+  { signal }: IoOptions,
+): Promise<CacheCapabilities> {
   const { address } = channel;
   using abort = linkedAbort(signal, {
     timeoutMs: CONNECT_MS,
     timeoutError: unavailable(`wait for the cache at ${address}: no answer within ${CONNECT_MS / 1000} s`),
   });
   const client = channel.client(CapabilitiesDefinition);
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     try {
       const { cacheCapabilities } = await client.getCapabilities(
         { instanceName: '' },
@@ -78,6 +87,7 @@ async function readCapabilities(channel: RpcChannel, { signal }: IoOptions): Pro
       return cacheCapabilities;
     } catch (error) {
       if (abort.signal.aborted || !isIngotError(error, Code.UNAVAILABLE)) throw error;
+      if (attempt === 1) logger.warn({ address, reason: error.message }, 'cache not there yet, trying on');
       await delay(RETRY_MS, { signal: abort.signal });
     }
   }

@@ -25,8 +25,14 @@ export const DRAIN_FLAG: RoleFlag = [
 /** Where an endpoint listens. */
 export const GRPC_FLAG: RoleFlag = ['--grpc <host:port>', 'where gRPC listens'];
 export const HTTP_FLAG: RoleFlag = ['--http <host:port>', 'where the HTTP cache listens'];
-export const NATS_FLAG: RoleFlag = ['--nats <url>', 'the NATS server, nats://[TOKEN@]HOST:PORT'];
-export const CACHE_ADDRESS_FLAG: RoleFlag = ['--cache <host:port>', "the cache's gRPC address"];
+export const NATS_FLAG: RoleFlag = [
+  '--nats <url>',
+  'the NATS server, nats://[TOKEN@]HOST:PORT (default nats://127.0.0.1:4222; `ingot up`: its own)',
+];
+export const CACHE_ADDRESS_FLAG: RoleFlag = [
+  '--cache <host:port>',
+  "the cache's gRPC address (default 127.0.0.1:8982)",
+];
 export const BUS_PREFIX_FLAG: RoleFlag = [
   '--bus-prefix <words>',
   "first words of this farm's NATS subjects (default ingot)",

@@ -61,6 +61,7 @@ export async function runSchedulerRole(context: CommandContext, flags: RoleFlags
       drain: async () => {
         // Clients that wait for an action are told to come back; uploads and downloads may go on.
         scheduler.drain();
+        cache.drain();
         await rpc.close({ graceMs: config.drainTimeout });
       },
     };

@@ -48,7 +48,8 @@ export async function connectToNats(options: NatsConnectOptions): Promise<NatsCo
         throw unauthenticated(`NATS server at ${shown} refused the credentials`, { cause: error });
       }
       if (!(error instanceof Error) || error.name === 'IngotError') throw error;
-      if (attempt === 1) logger.warn({ url: shown, error }, 'NATS server not there yet, trying on');
+      if (attempt === 1)
+        logger.warn({ url: shown, reason: error.message }, 'NATS server not there yet, trying on');
       try {
         await delay(RETRY_DELAY_MS * (1 + Math.random()), { signal: abort.signal });
       } catch (reason) {

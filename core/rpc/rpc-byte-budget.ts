@@ -18,7 +18,7 @@ export class ByteBudget {
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#bytesMax) {
       throw resourceExhausted(
-        `Buffer a request: calls hold ${this.#bytes} bytes of messages not yet taken up, the limit is ${this.#bytesMax}`,
+        `Buffer a request: calls hold ${this.#bytes} bytes of messages, the limit is ${this.#bytesMax}`,
       );
     }
     this.#bytes += bytes;

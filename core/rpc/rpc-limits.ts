@@ -4,7 +4,10 @@ export interface RpcServerLimits {
   readonly messageBytesMax: number;
   /** Calls at once on all connections; more are refused. */
   readonly callsMax: number;
-  /** Bytes of messages which no handler has taken yet, received or in the windows of paused streams. Calls beyond it fail. */
+  /**
+   * Bytes of requests held: received and not taken by a handler yet, unary ones until their handler is done, and what may
+   * still come in the windows of paused streams. Calls beyond it fail.
+   */
   readonly bufferedBytesMax: number;
   /** Bytes of one request stream read ahead of its handler before the stream is paused. */
   readonly readAheadBytes: number;

@@ -145,14 +145,17 @@ export class ServerCall implements RequestSink {
       this.#onHandlerError(error);
     } finally {
       this.#running = false;
+      if (this.#ended) this.#loan.close();
       this.#options.onOver(this);
     }
   }
 
-  #unaryInput(message: RawMessage): unknown {
+  async #unaryInput({ compressed, bytes }: RawMessage): Promise<unknown> {
     this.#unaryRequest = undefined;
-    this.#loan.close();
-    return message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes);
+    if (!compressed) return this.#decode(bytes);
+    const inflated = await this.#inflateBytes(bytes);
+    this.#loan.take(inflated.length);
+    return this.#decode(inflated);
   }
 
   #respond(response: unknown): void {
@@ -209,7 +212,8 @@ export class ServerCall implements RequestSink {
     this.#context.end(reason);
     this.#requests?.abort(reason ?? cancelled(`Call ${this.#path}: it is answered`));
     this.#reader.stop();
-    this.#loan.close();
+    // A unary request stays in memory for as long as its handler works on it, whether or not the client is gone.
+    if (!this.#running || this.#requests !== undefined) this.#loan.close();
     this.#unaryRequest = undefined;
     if (!this.#running) this.#options.onOver(this);
   }

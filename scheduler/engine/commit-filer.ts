@@ -4,7 +4,13 @@ import type { BlobStore } from '../../cache/blob-store.ts';
 import { linkedAbort } from '../../core/abort.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { Digest } from '../../core/digest.ts';
-import { deadlineExceeded, failedPrecondition, invalidArgument, toIngotError } from '../../core/error.ts';
+import {
+  deadlineExceeded,
+  failedPrecondition,
+  invalidArgument,
+  isIngotError,
+  toIngotError,
+} from '../../core/error.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
@@ -76,10 +82,9 @@ export class CommitFiler {
   async #file(record: OperationRecord, commit: Commit, options: IoOptions): Promise<FiledCommit> {
     const actionDigest = Digest.fromMessage(record.actionDigest, record.digestFunction);
     const given = await this.#responseOf(commit, actionDigest, options);
+    const { uncacheableReason } = commit;
     const message =
-      given.message === '' && commit.uncacheableReason !== ''
-        ? `not cached: ${commit.uncacheableReason}`
-        : given.message;
+      given.message === '' && uncacheableReason !== '' ? notCached(uncacheableReason) : given.message;
     const { response, responseBytes } = fitted({ ...given, message, cachedResult: false });
     const { result, status } = response;
     const succeeded = (status?.code ?? Code.OK) === Code.OK;
@@ -89,12 +94,17 @@ export class CommitFiler {
     const { digestFunction } = actionDigest;
     const [missing] = await missingFromResult(result, { store: this.#blobStore, digestFunction, ...options });
     if (missing !== undefined) throw failedPrecondition(`its output ${missing} is not in the CAS`);
-    const cached = mayCache(record, commit, result);
-    if (cached) {
+    if (!mayCache(record, commit, result)) return { kind: 'filed', response, responseBytes, cached: false };
+    try {
       await this.#actionCache.put({ instanceName: record.instanceName, actionDigest }, result, options);
-      this.#failPoints.pass('commit.after_cache');
+    } catch (error) {
+      // A cache that is closed to us will be so the next time; the result is as good without it.
+      if (!isIngotError(error, Code.PERMISSION_DENIED)) throw error;
+      const note = [message, notCached(error.message)].filter((part) => part !== '').join('; ');
+      return { kind: 'filed', ...fitted({ ...response, message: note }), cached: false };
     }
-    return { kind: 'filed', response, responseBytes, cached };
+    this.#failPoints.pass('commit.after_cache');
+    return { kind: 'filed', response, responseBytes, cached: true };
   }
 
   async #responseOf(
@@ -113,6 +123,10 @@ export class CommitFiler {
     });
     return decodeMessage(ExecuteResponse, bytes, `response ${digest}`);
   }
+}
+
+function notCached(why: string): string {
+  return `not cached: ${why}`;
 }
 
 function mayCache(

@@ -1,3 +1,4 @@
+import { quote } from '../../core/quote.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { describeUnsatisfiable } from '../matching/unsatisfiable.ts';
 import { eligibleWorkers } from './dispatch.ts';
@@ -10,6 +11,7 @@ import type { OperationState } from './operation-state.ts';
 import type { PlatformQueue, SchedulerState } from './scheduler-state.ts';
 import type { StepContext } from './step-context.ts';
 import { durationMsOf } from './timestamp.ts';
+import type { WorkerState } from './worker-state.ts';
 
 /** Everything that happens because time has passed. */
 export function onTick(context: StepContext): void {
@@ -57,13 +59,12 @@ function abandonWaiterless(context: StepContext): void {
   }
 }
 
-/** Ends what has waited too long for a worker that does not exist. */
+/** Ends what has waited too long for a worker that does not exist, or takes no work. */
 function failWorkerless(context: StepContext): void {
   const { state, now } = context;
   const nowMs = now.monotonicMs;
   for (const platform of [...state.queues.values()]) {
-    const usable = eligibleWorkers(state, platform).some(({ heartbeat }) => heartbeat?.draining === false);
-    if (usable) {
+    if (eligibleWorkers(state, platform).some((worker) => whyNoWork(worker) === undefined)) {
       platform.workerlessSinceMs = undefined;
       continue;
     }
@@ -71,16 +72,33 @@ function failWorkerless(context: StepContext): void {
     for (const { operation } of [...platform.queue.entries()]) {
       const sinceMs = Math.max(platform.workerlessSinceMs, operation.acceptedAtMs);
       if (operation.phase !== 'queued' || nowMs - sinceMs <= state.limits.workerlessMs) continue;
-      fail(context, operation, Code.FAILED_PRECONDITION, workerlessMessage(state, platform));
+      const waited = `(waited ${Math.round(state.limits.workerlessMs / 1000)} s for one)`;
+      const { code, why } = workerlessReason(state, platform);
+      fail(context, operation, code, `${why} ${waited}`);
     }
   }
 }
 
-function workerlessMessage(state: SchedulerState, { requirement }: PlatformQueue): string {
+/** Why a worker that could run something is given nothing, however long that is so; undefined when it may be. */
+function whyNoWork({ heartbeat }: WorkerState): string | undefined {
+  if (heartbeat?.draining) return 'is draining';
+  return heartbeat?.unhealthyReason ? `says ${quote(heartbeat.unhealthyReason)}` : undefined;
+}
+
+/** Workers that are not well may be so again; what no worker has takes a person. */
+function workerlessReason(state: SchedulerState, platform: PlatformQueue): { code: Code; why: string } {
+  const able = eligibleWorkers(state, platform);
+  const [first] = able;
+  if (first !== undefined) {
+    const count = able.length === 1 ? '1 worker' : `${able.length} workers`;
+    const verb = able.length === 1 ? 'takes' : 'take';
+    const why = `${count} could run this action, but ${verb} no work: ${first.id} ${whyNoWork(first)}`;
+    return { code: Code.UNAVAILABLE, why };
+  }
   const workers = knownOffers(state);
-  const waitedSeconds = Math.round(state.limits.workerlessMs / 1000);
-  const why = workers.length === 0 ? 'the farm has no workers' : describeUnsatisfiable(requirement, workers);
-  return `${why} (waited ${waitedSeconds} s for one)`;
+  const why =
+    workers.length === 0 ? 'the farm has no workers' : describeUnsatisfiable(platform.requirement, workers);
+  return { code: Code.FAILED_PRECONDITION, why };
 }
 
 function forgetCompleted(context: StepContext): void {

@@ -18,13 +18,13 @@ export class CapturedStream extends Writable implements OutputStream {
     callback();
   }
 
-  /** What a person sees: cursor movements carried out. */
+  /** What a person sees: cursor movements carried out. One that goes up from the middle of a line is not taken for any. */
   get screen(): string[] {
     const lines: string[] = [];
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character begins a terminal's commands
-    for (const part of this.text.split(/(\u001b\[\d+A\u001b\[0J)/)) {
+    for (const part of this.text.split(/(\r\u001b\[\d+A\u001b\[0J)/)) {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-      const [, up] = /^\u001b\[(\d+)A/.exec(part) ?? [];
+      const [, up] = /^\r\u001b\[(\d+)A/.exec(part) ?? [];
       if (up !== undefined) lines.splice(lines.length - Number(up));
       else lines.push(...part.split('\n').slice(0, -1));
     }

@@ -20,12 +20,18 @@ describe('ingot', () => {
 
   it('suggests a command for a mistyped one', async () => {
     const { exitCode, stderr } = await ingot(['stauts']);
-    expect([exitCode, stderr]).toEqual([2, "error: unknown command 'stauts'\n(Did you mean status?)\n"]);
+    expect([exitCode, stderr]).toEqual([
+      2,
+      "error: unknown command 'stauts'\n(Did you mean status?)\n(--help shows what is expected)\n",
+    ]);
   });
 
   it('suggests a flag for a mistyped one', async () => {
     const { exitCode, stderr } = await ingot(['run', '--outputt', 'x', '--', 'true']);
-    expect([exitCode, stderr]).toEqual([2, "error: unknown option '--outputt'\n(Did you mean --output?)\n"]);
+    expect([exitCode, stderr]).toEqual([
+      2,
+      "error: unknown option '--outputt'\n(Did you mean --output?)\n(--help shows what is expected)\n",
+    ]);
   });
 
   it('shows help without a command, and ends with 2', async () => {

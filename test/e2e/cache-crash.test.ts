@@ -4,14 +4,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { actionCacheFailPoints } from '../../cache/actions/level-action-cache.ts';
 import { blobStoreFailPoints } from '../../cache/blobs/file-blob-store.ts';
-import { FileSource } from '../../cache/remote/file-source.ts';
 import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
+import { readInputBlob } from '../../cli/client/input-blob.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { bytesOf } from '../../core/streams.ts';
+import { outputFileBlob } from '../../worker/output/output-file.ts';
 import { readAll, sampleBlob } from '../cache/bytes.ts';
 import { actionKey, outputFiles, result, shown } from '../cache/results.ts';
 import { CacheProcess, incomingFiles, verifiedBlobs } from './cache-process.ts';
+
+type SampleBlob = ReturnType<typeof sampleBlob>;
 
 /** How soon a killed cache must serve again. */
 const RESTART_MS = 2000;
@@ -73,22 +76,36 @@ describe('a cache that is killed while it stores a blob', () => {
     }
   }
 
-  it('resumes a large file from its beginning, since an upload under way is lost with the process', async () => {
-    const { bytes, digest } = sampleBlob(40_000_000, 3);
-    const path = join(data, 'large');
-    await writeFile(path, bytes);
-    let cache = await start({ fail: 'cas.half_written:300' });
-    await using channel = new RpcChannel({ address: cache.address });
-    const store = new GrpcBlobStore({ channel, instanceName: '' });
-    const writing = store.write(digest, new FileSource(path));
-    cache = await restart(cache);
-    try {
-      await writing;
-      expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
-    } finally {
-      await cache.kill();
-    }
-  });
+  it.each([
+    [
+      "the command line's input",
+      async (path: string, { digest }: SampleBlob) => readInputBlob({ digest, path }),
+    ],
+    [
+      "a worker's output",
+      async (path: string, { bytes, digest }: SampleBlob) =>
+        (await outputFileBlob(path, bytes.length, digest.digestFunction)).open(),
+    ],
+  ])(
+    'begins %s anew when it is large, since an upload under way is lost with the process',
+    async (_, sourceOf) => {
+      const sample = sampleBlob(40_000_000, 3);
+      const { bytes, digest } = sample;
+      const path = join(data, 'large');
+      await writeFile(path, bytes);
+      let cache = await start({ fail: 'cas.half_written:100' });
+      await using channel = new RpcChannel({ address: cache.address });
+      const store = new GrpcBlobStore({ channel, instanceName: '' });
+      const writing = store.write(digest, await sourceOf(path, sample));
+      cache = await restart(cache);
+      try {
+        await writing;
+        expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
+      } finally {
+        await cache.kill();
+      }
+    },
+  );
 
   it('goes on with a download', async () => {
     const { bytes, digest } = sampleBlob(30_000_000, 4);

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { withSystemFolders } from '../../cli/toolchain/find-program.ts';
 import { testCudaToolchain, testToolchainCommand, testToolchainsFolder } from '../setup/test-toolchain.ts';
-import { ingot } from './cli-process.ts';
+import { waitUntil } from '../setup/wait-until.ts';
+import { IngotProcess, ingot } from './cli-process.ts';
 import { sandboxLevel } from './up-farm.ts';
 
 const toolchain = await testCudaToolchain();
@@ -44,6 +45,23 @@ describe('ingot demo', () => {
       expect(new Set(result.rounds[0]?.actions.map(({ worker }) => worker))).toEqual(
         new Set(['worker-1', 'worker-2', 'worker-3']),
       );
+    },
+  );
+
+  it.skipIf(toolchain === undefined)(
+    'ends soon after Ctrl-C while it compiles, and leaves nothing',
+    async () => {
+      const [data, temporary] = [tempFolder(), tempFolder()];
+      symlinkSync(testToolchainsFolder, join(data, 'toolchains'));
+      const environment = { INGOT_DATA: data, XDG_DATA_HOME: data, TMPDIR: temporary };
+      const demo = new IngotProcess(['demo', '--no-download'], { environment });
+      await waitUntil('a compile', () => demo.stderr.includes('goes to worker-1'));
+      const askedMs = performance.now();
+      const ended = await demo.stop('SIGINT');
+      expect([ended.code, ended.stderr.split('\n').at(-2)]).toEqual([130, 'error: interrupted by a signal']);
+      expect(ended.stderr).not.toContain('ERROR');
+      expect(performance.now() - askedMs).toBeLessThan(5_000);
+      expect(readdirSync(temporary)).toEqual([]);
     },
   );
 

@@ -225,6 +225,14 @@ describe('ingot upload, ls and download', () => {
     expect((await run('download', '--directory', digest, 'copy')).code).toBe(0);
     execFileSync('diff', ['-r', '--no-dereference', join(folder, 'tree'), join(folder, 'copy')]);
     expect(lstatSync(join(folder, 'copy/sub/run')).mode & 0o100).toBe(0o100);
+    writeFileSync(join(folder, 'copy/mine'), '');
+    const again = await run('download', '--directory', digest, 'copy');
+    expect([again.code, again.stderr]).toEqual([
+      78,
+      'error: "copy" is a directory with something in it, which would be gone; expected another path, or --force\n',
+    ]);
+    expect((await run('download', '--force', '--directory', digest, 'copy')).code).toBe(0);
+    expect(existsSync(join(folder, 'copy/mine'))).toBe(false);
   });
 
   it('say that a digest is not there', async () => {

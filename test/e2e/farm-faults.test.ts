@@ -1,17 +1,16 @@
-import { mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { FarmConnection } from '../../cli/client/farm-connection.ts';
+import { describe, expect, it } from 'vitest';
 import { ExitCode } from '../../cli/exit-code.ts';
-import { isIngotError } from '../../core/error.ts';
-import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { descendantsOf, isRunning } from '../../worker/launcher/process-tree.ts';
 import { Cluster } from '../setup/cluster.ts';
 import { ClientRun } from '../setup/farm-client.ts';
-import { checkInvariants, strayProcesses } from '../setup/farm-invariants.ts';
-import { entriesOf, gatedRun, gatedRuns, gatedScript, plainScript } from '../setup/gated-run.ts';
+import { strayProcesses } from '../setup/farm-invariants.ts';
+import { expectResult, startGatedClient } from '../setup/gated-client.ts';
+import { gatedRun, gatedRuns, gatedScript, plainScript } from '../setup/gated-run.ts';
+import { midUpload } from '../setup/mid-write.ts';
+import { sharedCluster } from '../setup/shared-cluster.ts';
 import { waitUntil } from '../setup/wait-until.ts';
 
 const MIB = 1024 * 1024;
@@ -22,113 +21,47 @@ const WORKER_FLAGS = ['--heartbeat-interval', `${HEARTBEAT_MS}ms`, '--kill-grace
 /** How long nats-server is away: well over a lease; a minute in the long form of the test. */
 const NATS_AWAY_MS = process.env.INGOT_TEST_LONG === '1' ? 60_000 : 4 * LEASE_MS;
 
-let cluster: Cluster;
-let farm: FarmConnection;
-
-beforeAll(async () => {
-  cluster = await Cluster.start({ workers: 2, workerFlags: [...WORKER_FLAGS, '--slots', '2'] });
-  farm = cluster.connect();
-});
-afterEach(async ({ task }) => {
-  if (task.result?.state === 'fail') console.error(cluster.logs);
-});
-afterAll(async () => {
-  await farm?.[Symbol.asyncDispose]();
-  await cluster?.[Symbol.asyncDispose]();
-});
-
-const inClient = (path: string) => join(cluster.clientFolder, path);
+const shared = sharedCluster({ workers: 2, workerFlags: [...WORKER_FLAGS, '--slots', '2'] });
 const otherThan = (index: number) => 1 - index;
-
-/** An action of a real `ingot run` that waits at its gate. */
-async function startGated(name: string, rest = 'echo $id > out') {
-  await mkdir(inClient(name));
-  const command = ['sh', '-c', gatedScript(name, `mkdir -p ${name}; ${rest}; cp out ${name}`)];
-  const client = cluster.client('run', '--output', `${name}/out`, '--', ...command);
-  const run = await gatedRun(cluster, name);
-  await client.line('run ');
-  return { name, client, run };
-}
-
-/** The client has ended well, with the result of the run of that id. */
-async function expectResult({ name, client }: Awaited<ReturnType<typeof startGated>>, id: string) {
-  const { code, stdout, stderr } = await client.ended;
-  expect(code, stderr).toBe(0);
-  expect(stdout.trimEnd().split('\n').at(-1)).toBe(`run ${id}`);
-  expect(await readFile(inClient(`${name}/out`), 'utf8')).toBe(`${id}\n`);
-}
 
 async function statusBecomes(expected: object): Promise<void> {
   await waitUntil(JSON.stringify(expected), async () => {
-    expect(await cluster.status()).toMatchObject(expected);
+    expect(await shared.cluster.status()).toMatchObject(expected);
     return true;
   });
 }
 
-/** How the leases of an operation ended, by what the workers say. */
-function leaseEnds(operationName: string) {
-  return cluster.workers
-    .flatMap(({ records }) => records)
-    .filter(({ message, operation }) => message === 'lease ended' && operation === operationName)
-    .map(({ epoch, answer }) => ({ epoch, answer }));
-}
-
-/** Waits until a blob is on its way into the cache, and stops the sender in the midst of it. */
-async function midUpload(bytesMin: number, sender: { signal(signal: NodeJS.Signals): void }): Promise<void> {
-  const incoming = join(cluster.folder, 'cache', 'cache', 'incoming');
-  const largest = async () => {
-    const sizes = (await entriesOf(incoming)).map(async (name) => {
-      const stats = await stat(join(incoming, name)).catch(() => undefined);
-      return stats?.size ?? 0;
-    });
-    return Math.max(0, ...(await Promise.all(sizes)));
-  };
-  await waitUntil('an upload under way', async () => (await largest()) >= bytesMin, { pollMs: 2 });
-  sender.signal('SIGSTOP');
-  expect(await largest()).toBeGreaterThanOrEqual(bytesMin);
-}
-
-async function hasResult({ action }: ClientRun): Promise<boolean> {
-  try {
-    await farm.actionCache.getActionResult({
-      instanceName: '',
-      actionDigest: action.message.actionDigest.toMessage(),
-      inlineStdout: false,
-      inlineStderr: false,
-      inlineOutputFiles: [],
-      digestFunction: DigestFunction_Value.SHA256,
-    });
-    return true;
-  } catch (error) {
-    if (isIngotError(error, Code.NOT_FOUND)) return false;
-    throw error;
-  }
+/** How the leases of an operation ended, by what the workers say; waits for the first that says something. */
+function leaseEnds(operationName = '') {
+  return waitUntil('the end of a lease', () => {
+    const ends = shared.cluster.workers
+      .flatMap(({ records }) => records)
+      .filter(({ message, operation }) => message === 'lease ended' && operation === operationName)
+      .map(({ epoch, answer }) => ({ epoch, answer }));
+    return ends.length > 0 && ends;
+  });
 }
 
 describe('kill -9 of the scheduler', () => {
-  afterEach(async () => {
-    await cluster.mend();
-    await checkInvariants(cluster);
-  });
-
   it('with 4 running and 50 queued: clients go on waiting, all finish, and nothing runs twice', async () => {
-    const running = await Promise.all(['r-1', 'r-2', 'r-3', 'r-4'].map((name) => startGated(name)));
+    const running = await Promise.all(
+      ['r-1', 'r-2', 'r-3', 'r-4'].map((name) => startGatedClient(shared.cluster, name)),
+    );
     const queued = Array.from(
       { length: 50 },
-      (_, index) => new ClientRun(farm, { script: plainScript(`queued ${index}`) }),
+      (_, index) => new ClientRun(shared.farm, { script: plainScript(`queued ${index}`) }),
     );
     const expected = { queued: 50, executing: 4 };
     await statusBecomes(expected);
     const namesBefore = queued.map(({ names }) => names);
 
-    await cluster.scheduler.kill();
-    await cluster.scheduler.start();
-    await cluster.scheduler.logged('took up the journal', { operations: 54 });
-    await cluster.allKnown();
+    await shared.cluster.scheduler.kill();
+    await shared.cluster.scheduler.start();
+    await shared.cluster.allKnown();
     await statusBecomes(expected);
 
     for (const { run } of running) await run.release();
-    for (const gated of running) await expectResult(gated, gated.run.id);
+    for (const gated of running) await expectResult(shared.cluster, gated, gated.run.id);
     const ids = await Promise.all(queued.map((client) => client.runId()));
     expect(new Set(ids).size).toBe(50);
     expect(queued.map(({ names }) => names)).toEqual(namesBefore);
@@ -136,56 +69,51 @@ describe('kill -9 of the scheduler', () => {
       expect(client.names).toHaveLength(1);
       expect(client.reconnects.length).toBeGreaterThan(0);
       expect(client.attempts).toEqual([]);
-      expect(leaseEnds(client.names[0] ?? '')).toEqual([{ epoch: 1, answer: 'ACCEPTED' }]);
+      expect(await leaseEnds(client.names[0])).toEqual([{ epoch: 1, answer: 'ACCEPTED' }]);
     }
   });
 
   it('between the action cache and the journal: the client gets the one result that was filed', async () => {
-    await cluster.scheduler.kill();
-    await cluster.scheduler.start(['--fail', 'commit.after_cache:1']);
-    await cluster.allKnown();
-    const client = new ClientRun(farm, { script: plainScript('filed and not journalled') });
-    expect((await cluster.scheduler.died())?.signal).toBe('SIGKILL');
-    await cluster.scheduler.start();
+    await shared.cluster.scheduler.kill();
+    await shared.cluster.scheduler.start(['--fail', 'commit.after_cache:1']);
+    await shared.cluster.allKnown();
+    const client = new ClientRun(shared.farm, { script: plainScript('filed and not journalled') });
+    expect((await shared.cluster.scheduler.died())?.signal).toBe('SIGKILL');
+    await shared.cluster.scheduler.start();
     const id = await client.runId();
-    expect(await new ClientRun(farm, { script: plainScript('filed and not journalled') }).runId()).toBe(id);
-    await waitUntil('the end of the lease', () => leaseEnds(client.names[0] ?? '').length > 0);
-    expect(leaseEnds(client.names[0] ?? '')).toEqual([{ epoch: 1, answer: 'ACCEPTED' }]);
+    expect(
+      await new ClientRun(shared.farm, { script: plainScript('filed and not journalled') }).runId(),
+    ).toBe(id);
+    expect(await leaseEnds(client.names[0])).toEqual([{ epoch: 1, answer: 'ACCEPTED' }]);
   });
 
   it('with the loss of its journal: the client executes again, and the forgotten run is ended', async () => {
-    const gated = await startGated('forgotten');
-    await cluster.scheduler.kill();
-    await rm(join(cluster.folder, 'scheduler'), { recursive: true });
-    await cluster.scheduler.start();
-    const again = await gatedRun(cluster, 'forgotten', gated.run.id);
+    const gated = await startGatedClient(shared.cluster, 'forgotten');
+    await shared.cluster.scheduler.kill();
+    await rm(join(shared.cluster.folder, 'scheduler'), { recursive: true });
+    await shared.cluster.scheduler.start();
+    const again = await gatedRun(shared.cluster, 'forgotten', gated.run.id);
     await waitUntil('the end of the forgotten run', async () => {
-      const runs = await gatedRuns(cluster, 'forgotten');
+      const runs = await gatedRuns(shared.cluster, 'forgotten');
       return runs.every(({ id }) => id !== gated.run.id);
     });
     await again.release();
-    await expectResult(gated, again.id);
-    expect((await gated.client.ended).stderr).toContain('the farm no longer knows the operation');
+    await expectResult(shared.cluster, gated, again.id);
   });
 });
 
 describe('a worker', () => {
-  afterEach(async () => {
-    await cluster.mend();
-    await checkInvariants(cluster, { uploadsMayWait: true });
-  });
-
   it('killed with -9 leaves no process, and its action starts elsewhere within the lease and 5 s', async () => {
-    const client = new ClientRun(farm, { script: gatedScript('orphaned') });
-    const real = await startGated('orphaned too');
-    const first = await gatedRun(cluster, 'orphaned');
-    const worker = cluster.workers[first.workerIndex]!;
+    const client = new ClientRun(shared.farm, { script: gatedScript('orphaned') });
+    const real = await startGatedClient(shared.cluster, 'orphaned-too');
+    const first = await gatedRun(shared.cluster, 'orphaned');
+    const worker = shared.cluster.workers[first.workerIndex]!;
     const below = descendantsOf(worker.pid);
     expect(below.length).toBeGreaterThan(2);
 
     const killedMs = performance.now();
     await worker.kill();
-    const second = await gatedRun(cluster, 'orphaned', first.id);
+    const second = await gatedRun(shared.cluster, 'orphaned', first.id);
     expect(performance.now() - killedMs).toBeLessThan(LEASE_MS + 5_000);
     expect(second.workerIndex).toBe(otherThan(first.workerIndex));
     await waitUntil('the processes below it to end', () => below.filter(isRunning).length === 0);
@@ -199,29 +127,29 @@ describe('a worker', () => {
     expect(client.reconnects).toEqual([]);
 
     const moved = real.run.workerIndex === first.workerIndex;
-    const run = moved ? await gatedRun(cluster, 'orphaned too', real.run.id) : real.run;
+    const run = moved ? await gatedRun(shared.cluster, 'orphaned-too', real.run.id) : real.run;
     await run.release();
-    await expectResult(real, run.id);
+    await expectResult(shared.cluster, real, run.id);
   });
 
   it('that was stopped for two leases and goes on has its late result refused', async () => {
-    const client = new ClientRun(farm, { script: gatedScript('late') });
-    const first = await gatedRun(cluster, 'late');
-    const worker = cluster.workers[first.workerIndex]!;
+    const client = new ClientRun(shared.farm, { script: gatedScript('late') });
+    const first = await gatedRun(shared.cluster, 'late');
+    const worker = shared.cluster.workers[first.workerIndex]!;
     worker.signal('SIGSTOP');
     try {
       // Its launcher and its action go on meanwhile: the result is there when it wakes up.
       await first.release();
-      const second = await gatedRun(cluster, 'late', first.id);
+      const second = await gatedRun(shared.cluster, 'late', first.id);
       expect(second.workerIndex).toBe(otherThan(first.workerIndex));
       await pause(LEASE_MS);
       worker.signal('SIGCONT');
       const [operation = ''] = client.names;
       await worker.logged('lease ended', { operation, epoch: 1, answer: 'STALE' });
-      expect(await hasResult(client)).toBe(false);
+      expect(await client.isFiled()).toBe(false);
       await second.release();
       expect(await client.runId()).toBe(second.id);
-      expect(await new ClientRun(farm, { script: gatedScript('late') }).runId()).toBe(second.id);
+      expect(await new ClientRun(shared.farm, { script: gatedScript('late') }).runId()).toBe(second.id);
       expect(client.attempts).toMatchObject([{ workerId: `worker-${first.workerIndex + 1}`, epoch: 1 }]);
     } finally {
       worker.signal('SIGCONT');
@@ -230,31 +158,31 @@ describe('a worker', () => {
 
   it('killed with -9 while it stores outputs has filed nothing, and its action is run again', async () => {
     const outputs = ['out', 'big'];
-    const script = gatedScript('storing', 'echo $id > out; truncate -s 96M big');
-    const client = new ClientRun(farm, { script, outputs });
-    const first = await gatedRun(cluster, 'storing');
-    const worker = cluster.workers[first.workerIndex]!;
+    const script = gatedScript('storing', 'echo $id > out; truncate -s 64M big');
+    const client = new ClientRun(shared.farm, { script, outputs });
+    const first = await gatedRun(shared.cluster, 'storing');
+    const worker = shared.cluster.workers[first.workerIndex]!;
     await first.release();
-    await midUpload(MIB, worker);
-    expect(await hasResult(client)).toBe(false);
+    await midUpload(shared.cluster, worker);
+    expect(await client.isFiled()).toBe(false);
     await worker.kill();
 
-    const second = await gatedRun(cluster, 'storing', first.id);
-    expect(await hasResult(client)).toBe(false);
+    const second = await gatedRun(shared.cluster, 'storing', first.id);
+    expect(await client.isFiled()).toBe(false);
     await second.release();
     expect(await client.runId()).toBe(second.id);
     const result = await client.result();
-    expect(result.outputFiles.find(({ path }) => path === 'big')?.digest?.sizeBytes).toBe(96 * MIB);
-    expect(await hasResult(client)).toBe(true);
+    expect(result.outputFiles.find(({ path }) => path === 'big')?.digest?.sizeBytes).toBe(64 * MIB);
+    expect(await client.isFiled()).toBe(true);
   });
 
   it('whose launcher is killed with -9 starts another, and the action is run again', async () => {
-    const client = new ClientRun(farm, { script: gatedScript('launcher') });
-    const first = await gatedRun(cluster, 'launcher');
-    const worker = cluster.workers[first.workerIndex]!;
+    const client = new ClientRun(shared.farm, { script: gatedScript('launcher') });
+    const first = await gatedRun(shared.cluster, 'launcher');
+    const worker = shared.cluster.workers[first.workerIndex]!;
     const [launcher = 0, ...below] = descendantsOf(worker.pid);
     process.kill(launcher, 'SIGKILL');
-    const second = await gatedRun(cluster, 'launcher', first.id);
+    const second = await gatedRun(shared.cluster, 'launcher', first.id);
     await waitUntil('the processes below it to end', () => below.filter(isRunning).length === 0);
     await second.release();
     expect(await client.runId()).toBe(second.id);
@@ -262,29 +190,27 @@ describe('a worker', () => {
 });
 
 describe('kill -9 of nats-server', () => {
-  afterEach(async () => {
-    await checkInvariants(cluster);
-  });
-
   it('actions are accepted meanwhile, what runs goes on, and all finish once it is back', async () => {
-    const running = await Promise.all(['n-1', 'n-2', 'n-3', 'n-4'].map((name) => startGated(name)));
+    const running = await Promise.all(
+      ['n-1', 'n-2', 'n-3', 'n-4'].map((name) => startGatedClient(shared.cluster, name)),
+    );
     const specs = Array.from({ length: 12 }, (_, index) => ({ script: plainScript(`nats ${index}`) }));
-    const early = specs.slice(0, 6).map((spec) => new ClientRun(farm, spec));
+    const early = specs.slice(0, 6).map((spec) => new ClientRun(shared.farm, spec));
     await statusBecomes({ queued: 6, executing: 4 });
     // Dispatch is under way when the server dies: the first is through its gate, and the next are being offered.
     await running[0]?.run.release();
-    await cluster.nats.kill();
+    await shared.cluster.nats.kill();
     const awaySinceMs = performance.now();
 
-    const late = specs.slice(6).map((spec) => new ClientRun(farm, spec));
-    const real = cluster.client('run', '--', 'sh', '-c', plainScript('while nats is away'));
+    const late = specs.slice(6).map((spec) => new ClientRun(shared.farm, spec));
+    const real = shared.cluster.client('run', '--', 'sh', '-c', plainScript('while nats is away'));
     await waitUntil('the client to hear that it is queued', () => real.stderr.includes('queued\n'));
     for (const client of late) await waitUntil('it to be accepted', () => client.names.length > 0);
     for (const { run } of running.slice(1)) await run.release();
     await pause(Math.max(0, NATS_AWAY_MS - (performance.now() - awaySinceMs)));
-    await cluster.nats.start();
+    await shared.cluster.nats.start();
 
-    for (const gated of running) await expectResult(gated, gated.run.id);
+    for (const gated of running) await expectResult(shared.cluster, gated, gated.run.id);
     const ids = await Promise.all([...early, ...late].map((client) => client.runId()));
     expect(new Set(ids).size).toBe(12);
     expect((await real.ended).code).toBe(0);
@@ -293,61 +219,6 @@ describe('kill -9 of nats-server', () => {
       expect(client.reconnects).toEqual([]);
       expect(client.attempts).toEqual([]);
     }
-  });
-});
-
-describe('kill -9 of the cache', () => {
-  afterEach(async () => {
-    await cluster.mend();
-    await checkInvariants(cluster);
-  });
-
-  it('while inputs are uploaded: the client begins again, and what was acknowledged is there', async () => {
-    await writeFile(inClient('early'), 'acknowledged before\n');
-    const [digest = ''] = (await cluster.ingot('upload', 'early')).stdout.split(' ');
-    await writeFile(inClient('large'), 'first bytes');
-    await truncate(inClient('large'), 160 * MIB);
-    const client = cluster.client(
-      'run',
-      '--input',
-      'large',
-      '--',
-      'sh',
-      '-c',
-      'stat -c %s large; head -c 11 large',
-    );
-    await midUpload(MIB, cluster.cache);
-    await cluster.cache.kill();
-    await cluster.cache.start();
-    const { code, stdout, stderr } = await client.ended;
-    expect(code, stderr).toBe(0);
-    expect(stdout).toBe(`${160 * MIB}\nfirst bytes`);
-    expect(await cluster.ingot('download', digest, 'early-back')).toMatchObject({ code: 0 });
-    expect(await readFile(inClient('early-back'), 'utf8')).toBe('acknowledged before\n');
-  });
-
-  it('while an action runs and ends: its result is stored when the cache is back', async () => {
-    const gated = await startGated('cacheless');
-    await cluster.cache.kill();
-    await gated.run.release();
-    await waitUntil('the action to end', async () => {
-      const sandboxed = await strayProcesses(cluster);
-      return sandboxed.every((line) => !line.includes('bwrap'));
-    });
-    await cluster.cache.start();
-    await expectResult(gated, gated.run.id);
-  });
-
-  it.each(['ac.before_put', 'ac.after_put'])('at %s: the result is filed when it is back', async (point) => {
-    await cluster.cache.kill();
-    await cluster.cache.start(['--fail', `${point}:1`]);
-    const spec = { script: plainScript(`killed at ${point}`) };
-    const client = new ClientRun(farm, spec);
-    expect((await cluster.cache.died())?.signal).toBe('SIGKILL');
-    await cluster.cache.start();
-    const id = await client.runId();
-    expect(await new ClientRun(farm, spec).runId()).toBe(id);
-    expect(client.attempts).toEqual([]);
   });
 });
 

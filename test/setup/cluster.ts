@@ -104,7 +104,8 @@ export class RolePart {
   }
 }
 
-interface ClusterOptions {
+/** Of what a farm is made. */
+export interface ClusterOptions {
   readonly workers?: number;
   /** Further flags of each worker. */
   readonly workerFlags?: readonly string[];
@@ -113,8 +114,9 @@ interface ClusterOptions {
 }
 
 /**
- * A farm of separate processes on loopback: a real nats-server, a cache, a scheduler and workers (`worker-1`, …), each
- * with a data folder of its own. Everything is killed and removed at the end.
+ * A farm of separate processes on loopback: a real nats-server, a cache, a scheduler and workers, each with a data
+ * folder of its own. The workers are `worker-1` and so on, and offer that as the property `part`. Everything is killed
+ * and removed at the end.
  */
 export class Cluster implements AsyncDisposable {
   readonly nats: NatsServer;
@@ -149,7 +151,8 @@ export class Cluster implements AsyncDisposable {
     ]);
     this.workers = Array.from({ length: workers }, (_, index) => {
       const id = `worker-${index + 1}`;
-      return new RolePart(() => ['worker', ...data(id), '--worker-id', id, ...cacheFlag(), ...workerFlags]);
+      const identity = ['--worker-id', id, '--property', `part=${id}`];
+      return new RolePart(() => ['worker', ...data(id), ...identity, ...cacheFlag(), ...workerFlags]);
     });
   }
 

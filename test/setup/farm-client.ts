@@ -5,12 +5,14 @@ import type { FarmConnection } from '../../cli/client/farm-connection.ts';
 import type { InputBlob } from '../../cli/client/input-blob.ts';
 import { Digest } from '../../core/digest.ts';
 import { encodeCanonical } from '../../core/directory.ts';
+import { isIngotError } from '../../core/error.ts';
 import { unpackAny } from '../../core/error-details.ts';
 import { collectBytes } from '../../core/streams.ts';
 import type {
   ActionResult,
   ExecuteResponse,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { Attempt } from '../../proto/gen/ingot/v1/journal.ts';
 
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
@@ -91,6 +93,25 @@ export class ClientRun {
     return (metadata?.auxiliaryMetadata ?? []).flatMap(
       (any) => unpackAny(Attempt, 'ingot.v1.Attempt', any) ?? [],
     );
+  }
+
+  /** Whether the action cache has a result, of whichever client's asking. */
+  async isFiled(): Promise<boolean> {
+    const { actionDigest } = this.action.message;
+    try {
+      await this.#farm.actionCache.getActionResult({
+        instanceName: '',
+        actionDigest: actionDigest.toMessage(),
+        inlineStdout: false,
+        inlineStderr: false,
+        inlineOutputFiles: [],
+        digestFunction: actionDigest.digestFunction,
+      });
+      return true;
+    } catch (error) {
+      if (isIngotError(error, Code.NOT_FOUND)) return false;
+      throw error;
+    }
   }
 
   /** The result; throws when there is none. */

@@ -13,31 +13,48 @@ import { waitUntil } from './wait-until.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
 
-interface RestOptions {
-  /** An upload whose client was killed is kept for two minutes, in case the client comes back. */
-  readonly uploadsMayWait?: boolean;
-}
-
 /**
  * What must hold of a farm at rest with every part up, whatever was done to it: V1 every blob is what its name says, V2
- * every action result is complete, V4 nothing is left of actions: no process, lease folder, control group or upload.
+ * every action result is complete, V3 no operation has two results, V4 nothing is left of actions: no process, lease
+ * folder, control group or upload.
  */
-export async function checkInvariants(cluster: Cluster, options: RestOptions = {}): Promise<void> {
-  await atRest(cluster, options);
+export async function checkInvariants(cluster: Cluster): Promise<void> {
+  await atRest(cluster);
   const hashes = await verifiedBlobs(join(cluster.folder, 'cache'));
   await checkResults(cluster, hashes);
+  checkCommits(cluster);
 }
 
 /** Waits until nothing is left of any action; the error says what is. */
-export async function atRest(cluster: Cluster, { uploadsMayWait = false }: RestOptions = {}): Promise<void> {
+export async function atRest(cluster: Cluster): Promise<void> {
   await waitUntil('the farm to be at rest', async () => {
     expect(await strayProcesses(cluster)).toEqual([]);
     expect(await leaseLeftovers(cluster)).toEqual([]);
-    if (!uploadsMayWait) expect(await incomingFiles(join(cluster.folder, 'cache'))).toEqual([]);
+    expect(await uploadsLeft(cluster)).toEqual([]);
     const { queued, executing } = await cluster.status();
     expect({ queued, executing }).toEqual({ queued: 0, executing: 0 });
     return true;
   });
+}
+
+/** Files of uploads of which the cache itself knows nothing; others may wait two minutes for their client to return. */
+async function uploadsLeft(cluster: Cluster): Promise<string[]> {
+  const files = await incomingFiles(join(cluster.folder, 'cache'));
+  const status = await fetch(`http://${cluster.cache.endpoint('http')}/status`);
+  const { uploads } = (await status.json()) as { uploads: number };
+  return files.length > uploads ? files : [];
+}
+
+/** Of all the leases of an operation, over all its workers' lives, one result at most was accepted. */
+function checkCommits({ workers }: Cluster): void {
+  const accepted = workers
+    .flatMap(({ records }) => records)
+    .filter(
+      ({ message, outcome, answer }) =>
+        message === 'lease ended' && outcome === 'response' && answer === 'ACCEPTED',
+    )
+    .map(({ operation }) => String(operation));
+  expect(accepted, 'operations by their accepted results').toEqual([...new Set(accepted)]);
 }
 
 /** Processes of the farm that are neither a part of it nor the launcher of a worker. */

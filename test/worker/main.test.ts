@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PRECONDITION_FAILURE_TYPE, unpackAny } from '../../core/error-details.ts';
@@ -160,6 +160,27 @@ describeStrict('a worker', () => {
   }
 });
 
+describeStrict('a worker whose toolchain is upgraded under it', () => {
+  test('hands back what ran with it and offers it no more', async () => {
+    await using worker = await RunningWorker.start({ slots: 1 }, makeToolchain);
+    const offered = () => worker.scheduler.worker.properties.find(({ name }) => name === 'toolchain')?.value;
+    const toolchain = offered()!;
+    const commit = worker.commitOf({
+      arguments: ['sh', '-c', 'echo up; sleep 0.3; mytool'],
+      platform: { toolchain },
+    });
+    await expect.poll(() => [...worker.logStreams.written.values()].at(-2), { interval: 20 }).toBe('up\n');
+    const tool = join(worker.folder, 'toolchains', 'tool-1', 'bin', 'mytool');
+    await writeFile(`${tool}.new`, '#!/bin/sh\necho other\n', { mode: 0o755 });
+    await rename(`${tool}.new`, tool);
+    expect((await commit).outcome).toEqual({
+      $case: 'handback',
+      value: { reason: `toolchain ${toolchain} was changed while the action ran`, free: false },
+    });
+    await worker.scheduler.until(() => offered() === undefined);
+  });
+});
+
 describe('a worker without a sandbox', () => {
   test('says so, runs plain processes, and leaves the cached blobs alone', async () => {
     await using worker = await RunningWorker.start({ sandbox: 'none', slots: 1 }, makeToolchain);
@@ -177,6 +198,8 @@ describe('a worker without a sandbox', () => {
       `${join(worker.folder, 'toolchains', 'tool-1')}\n`,
     );
     expect(await worker.shell('nvcc')).toMatch(/\[exit code 127\]$/);
+    // Its own doing, and no reason to try it elsewhere.
+    expect(await worker.shell('kill -SEGV $$')).toBe('[exit code 139]');
   });
 });
 
@@ -188,6 +211,8 @@ describeStrict('a worker with the basic sandbox', () => {
     expect(await worker.shell('id -u; chmod 644 f; echo changed > f; cat f', { inputs })).toBe(
       '1000\nchanged\n',
     );
+    // Copies are as old as links are: no `make` may find one input newer than another.
+    expect(await worker.shell('stat -c %Y f', { inputs })).toBe('946684800\n');
     expect(await worker.shell('cat f; ls /root', { inputs })).toMatch(/^inputls: cannot access '\/root'/);
   });
 });

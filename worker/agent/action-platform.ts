@@ -1,4 +1,5 @@
 import { invalidArgument, unavailable } from '../../core/error.ts';
+import { NODE_NAME_BYTES_MAX } from '../../core/node-name.ts';
 import { quote } from '../../core/quote.ts';
 import type { Toolchain } from '../../core/toolchain/toolchain.ts';
 import type { SandboxMount } from '../../proto/gen/ingot/v1/launcher.ts';
@@ -25,6 +26,9 @@ const TAKEN = [
   ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/var'],
   ...['/proc', '/sys', '/dev', '/opt/ingot'],
 ];
+
+/** What is left of the system's longest path is for what lies below it. */
+const PATH_LENGTH_MAX = 500;
 
 /**
  * Reads the properties that shape a sandbox: `toolchain` (any number; no other is mounted) and `InputRootAbsolutePath`.
@@ -71,8 +75,16 @@ function inputRootPath(properties: ReadonlyMap<string, readonly string[]>): stri
   if (!/^(?:\/[A-Za-z0-9._+@-]+)+$/.test(path) || /\/\.{1,2}(?:\/|$)/.test(path)) {
     throw refuse('is not an absolute path of plain names');
   }
-  if (path === '/tmp' || TAKEN.some((taken) => path === taken || path.startsWith(`${taken}/`))) {
+  // Below /tmp there is room; anywhere else, neither may lie within the other.
+  if (path === '/tmp' || TAKEN.some((taken) => isWithin(path, taken) || isWithin(taken, path))) {
     throw refuse('is a place where the sandbox has something else');
   }
+  if (path.length > PATH_LENGTH_MAX || path.split('/').some(({ length }) => length > NODE_NAME_BYTES_MAX)) {
+    throw refuse(`is longer than ${PATH_LENGTH_MAX} characters, or has a name of more than 255`);
+  }
   return path;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
 }

@@ -10,10 +10,11 @@ import { leaseFolderOf } from '../launcher/lease-folder.ts';
 import { declaredOutputs, parentOf } from '../output/declared-outputs.ts';
 import type { ImageWatch } from '../sandbox/image-watch.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { ToolchainWatch } from '../sandbox/toolchain-watch.ts';
 import type { StoreRetries } from '../store-retries.ts';
 import { millisecondsOf } from '../wire-time.ts';
 import type { ActionWork } from './action-executor.ts';
-import { actionPlatform, type WorkerPlatform } from './action-platform.ts';
+import { type ActionPlatform, actionPlatform, type WorkerPlatform } from './action-platform.ts';
 import { type ActionRequest, fetchActionRequest } from './action-request.ts';
 import { commandEnvironment } from './command-environment.ts';
 import type { DiskWatch } from './disk-watch.ts';
@@ -27,7 +28,8 @@ import { judgeRun } from './run-verdict.ts';
 export interface ActionRunDependencies {
   readonly workerId: string;
   readonly workerFolder: string;
-  readonly platform: WorkerPlatform;
+  readonly platform: Omit<WorkerPlatform, 'toolchains'>;
+  readonly toolchains: ToolchainWatch;
   readonly limits: ActionLimits;
   /** Of an action that reserves none. */
   readonly memoryBytesDefault: number;
@@ -65,17 +67,19 @@ export class ActionRun {
   }
 
   async run(signal: AbortSignal): Promise<LeaseOutcome> {
-    const { image, disk } = this.#d;
+    const { image, disk, toolchains } = this.#d;
     const startMs = performance.now();
     this.#metadata.mark('workerStartTimestamp');
     const imageBefore = await image.identity();
     const request = await this.#enterFetching(imageBefore, signal);
     using _inputs = await this.#enterMaterialising(request, signal);
-    const command = this.#commandOf(request);
+    const platform = this.#platformOf(request);
+    const command = this.#commandOf(request, platform);
     const ended = await this.#enterRunning(command, signal);
     if ((await image.identity()) !== imageBefore) {
       throw unavailable('programs of this machine were changed while the action ran');
     }
+    await toolchains.checkUnchanged(platform.toolchains);
     // Programs do not all notice that a write has failed: not even an exit code of 0 is to be believed.
     if (await disk.wasFullSince(startMs)) {
       throw unavailable('the disk of this worker was full while the action ran');
@@ -154,10 +158,17 @@ export class ActionRun {
     return await results.build(run, { signal: soon.signal });
   }
 
-  #commandOf({ action, command, properties }: ActionRequest): RunCommand {
+  #platformOf({ properties }: ActionRequest): ActionPlatform {
+    const { platform, toolchains } = this.#d;
+    return actionPlatform(properties, { ...platform, toolchains: toolchains.toolchains });
+  }
+
+  #commandOf(
+    { action, command }: ActionRequest,
+    { toolchains, mounts, inputRootPath }: ActionPlatform,
+  ): RunCommand {
     const { platform, limits, gpuMounts } = this.#d;
     const { place, offer } = this.#work;
-    const { toolchains, mounts, inputRootPath } = actionPlatform(properties, platform);
     const wantedMs = action.timeout === undefined ? 0 : millisecondsOf(action.timeout);
     return {
       leaseKey: place.leaseKey,

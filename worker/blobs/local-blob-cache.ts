@@ -1,4 +1,4 @@
-import { createReadStream, readdirSync, rmSync } from 'node:fs';
+import { createReadStream, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore } from '../../cache/blob-store.ts';
@@ -31,8 +31,8 @@ interface Entry {
   readonly file: BlobFile;
   readonly path: string;
   pins: number;
-  /** Its bytes were seen to match by this process. */
-  verified: boolean;
+  /** What the file looked like when this process saw that its bytes match; undefined before that. */
+  verifiedAs: string | undefined;
 }
 
 /**
@@ -82,7 +82,7 @@ export class LocalBlobCache {
     const path = blobFileName(file);
     for (;;) {
       const present = this.#entries.get(path);
-      if (present?.verified) return this.#pin(present);
+      if (present !== undefined && this.#isVerified(present)) return this.#pin(present);
       let arriving = this.#arriving.get(path);
       if (arriving === undefined) {
         // Not bound to this caller's signal: others may come to wait for it.
@@ -100,9 +100,7 @@ export class LocalBlobCache {
     if (present !== undefined) this.#drop(present);
     this.#reserve(file.digest.sizeBytes);
     await this.#writer.write(file, source);
-    const entry = { file, path, pins: 0, verified: true };
-    this.#entries.set(path, entry);
-    return this.#pin(entry);
+    return this.#pin(this.#addVerified(file, path));
   }
 
   #pin(entry: Entry): PinnedBlob {
@@ -137,8 +135,25 @@ export class LocalBlobCache {
       this.#bytes -= file.digest.sizeBytes;
       throw error;
     }
-    this.#entries.set(path, { file, path, pins: 0, verified: true });
+    this.#addVerified(file, path);
     return true;
+  }
+
+  #addVerified(file: BlobFile, path: string): Entry {
+    const entry = { file, path, pins: 0, verifiedAs: this.#factsOf(path) };
+    this.#entries.set(path, entry);
+    return entry;
+  }
+
+  /** A file that was deleted, cut or written to since, by whatever hand, is looked at again and fetched anew. */
+  #isVerified({ path, verifiedAs }: Entry): boolean {
+    return verifiedAs !== undefined && verifiedAs === this.#factsOf(path);
+  }
+
+  /** Not its ctime, which changes with every link to it. */
+  #factsOf(path: string): string | undefined {
+    const stats = lstatSync(join(this.#folder, path), { throwIfNoEntry: false, bigint: true });
+    return stats && `${stats.ino} ${stats.mode} ${stats.size} ${stats.mtimeNs}`;
   }
 
   async #fetch(file: BlobFile): Promise<boolean> {
@@ -159,7 +174,7 @@ export class LocalBlobCache {
 
   async #copyOfTwin(file: BlobFile): Promise<boolean> {
     const twin = this.#entries.get(blobFileName({ ...file, executable: !file.executable }));
-    if (!twin?.verified) return false;
+    if (twin === undefined || !this.#isVerified(twin)) return false;
     using _pin = this.#pin(twin);
     await this.#writer.copy(twin.file, file);
     return true;
@@ -168,10 +183,11 @@ export class LocalBlobCache {
   async #matches(entry: Entry): Promise<boolean> {
     const bytes = createReadStream(join(this.#folder, entry.path));
     try {
+      const facts = this.#factsOf(entry.path);
       for await (const _chunk of verifiedBytes(entry.file.digest, bytes)) {
         // Only its end matters: it comes when size and hash are right.
       }
-      entry.verified = true;
+      entry.verifiedAs = facts;
       return true;
     } catch (error) {
       this.#logger.warn({ path: entry.path, error }, 'cached input blob is damaged and fetched again');
@@ -205,7 +221,7 @@ export class LocalBlobCache {
         const file = parseBlobFileName(name);
         const path = `${folder.name}/${name}`;
         if (file === undefined || blobFileName(file) !== path) continue;
-        this.#entries.set(path, { file, path, pins: 0, verified: false });
+        this.#entries.set(path, { file, path, pins: 0, verifiedAs: undefined });
         this.#bytes += file.digest.sizeBytes;
       }
     }

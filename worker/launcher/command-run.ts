@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { IngotError } from '../../core/error.ts';
@@ -16,6 +17,8 @@ import { systemError } from './system-error.ts';
 const STREAM_CHECK_MS = 50;
 /** The kernel ends a killed process within milliseconds, unless it waits for a disk or a driver that is gone. */
 const DEATH_MS = 10_000;
+/** As a shell gives the death by a signal. */
+const SIGNAL_EXIT_CODE = 128;
 /** Where the command line finds its descriptors. */
 export const SECCOMP_FD = 3;
 export const STATUS_FD = 4;
@@ -142,7 +145,10 @@ export class CommandRun {
       if (status instanceof Readable) this.#status = new SandboxStatus(status);
       return new Promise((resolve, reject) => {
         child.once('error', (error) => reject(systemError(error, 'start the command')));
-        child.once('exit', resolve);
+        child.once('exit', (code, signal) => {
+          // Of a bwrap that was killed nothing is known of the command; without one, it is the command.
+          resolve(sandboxed || signal === null ? code : SIGNAL_EXIT_CODE + constants.signals[signal]);
+        });
       });
     } catch (error) {
       throw systemError(error, 'start the command');

@@ -5,6 +5,7 @@ import {
   copyFileSync,
   lchownSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   symlinkSync,
   utimesSync,
@@ -91,10 +92,9 @@ export class InputRoot {
     if (!ownCopy && linked(blob, target)) return;
     copyFileSync(blob, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     if (unixMode !== undefined) chmodSync(target, unixMode & 0o777);
-    if (mtime !== undefined) {
-      const seconds = mtime.seconds + mtime.nanos / 1e9;
-      utimesSync(target, seconds, seconds);
-    }
+    // The blob's own time where none is asked for: a copy must not look newer than the links beside it.
+    const seconds = mtime === undefined ? lstatSync(blob).mtimeMs / 1000 : mtime.seconds + mtime.nanos / 1e9;
+    utimesSync(target, seconds, seconds);
     if (this.#owner !== undefined && (unixMode !== undefined || mtime !== undefined)) {
       chownSync(target, this.#owner.userId, this.#owner.groupId);
     }

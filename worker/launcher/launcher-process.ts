@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +32,13 @@ interface PendingRequest {
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 /** For a process that waits for others and must be small to fork quickly: no compiler threads, garbage goes early. */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--single-threaded', '--no-opt', '--no-sparkplug'];
+const NODE_FLAGS = [
+  ...['--max-semi-space-size=1', '--single-threaded'],
+  ...['--no-opt', '--no-maglev', '--no-sparkplug'],
+];
+/** A launcher has some 55 MB; one that had to compile itself 85. */
+const STARTED_BYTES_MAX = 70 * 2 ** 20;
+const PAGE_BYTES = 4096;
 
 /**
  * One life of the launcher, seen from the agent: started, asked, and at its end every request under way fails with
@@ -73,9 +79,25 @@ export class LauncherProcess {
   }
 
   static async start({ logger, ...options }: LauncherProcessOptions): Promise<LauncherProcess> {
-    // Compiled by a first start that ends at once, the code needs no compiler in the process that stays.
-    if (!existsSync(options.compileCacheFolder)) await new LauncherProcess(launch(options), logger).close();
+    // What is in there is run by root: whatever the umask, nobody else may write it.
+    await mkdir(options.compileCacheFolder, { recursive: true, mode: 0o700 });
+    const launcher = new LauncherProcess(launch(options), logger);
+    if ((await launcher.#residentBytes()) <= STARTED_BYTES_MAX) return launcher;
+    // New here, or another version than the last time: what it has compiled now, its successor finds ready.
+    await launcher.close();
     return new LauncherProcess(launch(options), logger);
+  }
+
+  /** Its memory once it listens; 0 when it has died, of which the next request tells. */
+  async #residentBytes(): Promise<number> {
+    try {
+      await this.request({ $case: 'endRun', value: { leaseKey: '' } });
+      const [, pages] = (await readFile(`/proc/${this.#child.pid}/statm`, 'utf8')).split(' ');
+      return Number(pages) * PAGE_BYTES;
+    } catch {
+      // Gone already.
+      return 0;
+    }
   }
 
   get pid(): number | undefined {

@@ -24,8 +24,12 @@ export function processFacts(pid: number): ProcessFacts | undefined {
 
 /** True while the process runs; false once it is gone, or dead and not yet noticed by its parent. */
 export function isRunning(pid: number): boolean {
-  const state = processFacts(pid)?.state;
-  return state !== undefined && state !== 'Z' && state !== 'X';
+  const facts = processFacts(pid);
+  return facts !== undefined && !isDead(facts);
+}
+
+function isDead({ state }: ProcessFacts): boolean {
+  return state === 'Z' || state === 'X';
 }
 
 /** Every process below this one, children before their own children. */
@@ -48,12 +52,14 @@ export function descendantsOf(pid: number): number[] {
   return found;
 }
 
-/** The real users that have a running process. */
-export function usersOfProcesses(): Set<number> {
-  const users = new Set<number>();
+/** The running processes of each real user. */
+export function processesByUser(): Map<number, ProcessFacts[]> {
+  const users = new Map<number, ProcessFacts[]>();
   for (const name of readdirSync('/proc')) {
     const stats = /^[0-9]+$/.test(name) ? statSync(`/proc/${name}`, { throwIfNoEntry: false }) : undefined;
-    if (stats !== undefined && isRunning(Number(name))) users.add(stats.uid);
+    const facts = stats === undefined ? undefined : processFacts(Number(name));
+    if (stats === undefined || facts === undefined || isDead(facts)) continue;
+    users.set(stats.uid, [...(users.get(stats.uid) ?? []), facts]);
   }
   return users;
 }

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { restartableSource } from '../../cache/remote/restartable-source.ts';
 import { type Digest, DigestHasher } from '../../core/digest.ts';
 import { type IngotError, internal } from '../../core/error.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
@@ -14,17 +15,21 @@ const SMALL_BYTES = 64 * 1024;
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Reads a file an action left, once nothing of it runs any more. Links are not followed and a FIFO would not be waited
- * for. INTERNAL when the file is not what was seen before: nobody should be there to change it.
+ * Reads a file an action left, from an offset, once nothing of it runs any more. Links are not followed and a FIFO would
+ * not be waited for. INTERNAL when the file is not what was seen before: nobody should be there to change it.
  */
-export async function* readOutputFile(path: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
+export async function* readOutputFile(
+  path: string,
+  sizeBytes: number,
+  offset = 0,
+): AsyncGenerator<Uint8Array> {
   try {
     await using handle = await open(path, OPEN_FLAGS);
     const stats = await handle.stat();
     if (!stats.isFile() || stats.size !== sizeBytes) {
       throw changed(sizeBytes);
     }
-    for (let position = 0; position < sizeBytes; ) {
+    for (let position = offset; position < sizeBytes; ) {
       // A new buffer each time: the receiver keeps what it is given.
       const buffer = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, sizeBytes - position));
       const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, position);
@@ -47,7 +52,7 @@ export async function outputFileBlob(
   if (sizeBytes <= SMALL_BYTES) hasher.update(readSmallFile(path, sizeBytes));
   else for await (const chunk of readOutputFile(path, sizeBytes)) hasher.update(chunk);
   const digest: Digest = hasher.digest();
-  return { digest, open: () => readOutputFile(path, sizeBytes) };
+  return { digest, open: () => restartableSource((offset) => readOutputFile(path, sizeBytes, offset)) };
 }
 
 /** The same checks without promises, which cost ten times as much as reading a small file does. */

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 
 /** How often an idle worker looks, so that it announces what it is. */
 const PERIOD_MS = 5000;
+/** How often it looks at everything, which takes a core 0.5 s: not all that is written to /usr/local shows below. */
+const THOROUGH_PERIOD_MS = 60_000;
 
-/** Whatever installs or removes something changes one of these. */
+/** Whatever installs or removes a package, or a program in the usual places, changes one of these. */
 const WATCHED = [
   'var/lib/dpkg/status',
   'lib/apk/db/installed',
@@ -29,8 +31,9 @@ export interface ImageWatchOptions {
 }
 
 /**
- * Notices that the host was changed under the worker, as by a package upgrade, at the cost of a dozen stats. An action
- * during which it changed was run by who knows which compiler: its result must not be kept.
+ * Notices that the host was changed under the worker, as by a package upgrade, at the cost of a dozen stats; files
+ * written over in place, within a minute. An action during which it changed was run by who knows which compiler: its
+ * result must not be kept.
  */
 export class ImageWatch {
   readonly #identify: () => Promise<string>;
@@ -39,6 +42,7 @@ export class ImageWatch {
   #identity: Promise<string> | undefined;
   #latest = '';
   #timer: NodeJS.Timeout | undefined;
+  #thoroughTimer: NodeJS.Timeout | undefined;
 
   constructor({ identify, machineRoot = '/' }: ImageWatchOptions) {
     this.#identify = identify;
@@ -69,17 +73,30 @@ export class ImageWatch {
 
   /** Looks from time to time; `onChange` is told of another name, and of a look that failed. */
   start(onChange: (error?: unknown) => void): void {
-    this.#timer = setInterval(() => {
+    const look = (identify: () => Promise<unknown>): void => {
       const before = this.#latest;
-      this.identity().then(
-        (now) => now !== before && onChange(),
+      identify().then(
+        () => this.#latest !== before && onChange(),
         (error: unknown) => onChange(error),
       );
-    }, PERIOD_MS);
+    };
+    this.#timer = setInterval(() => look(() => this.identity()), PERIOD_MS);
+    this.#thoroughTimer = setInterval(() => look(() => this.lookThoroughly()), THOROUGH_PERIOD_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#thoroughTimer);
+  }
+
+  /** Looks at everything, while the name known so far goes on being used. */
+  async lookThoroughly(): Promise<void> {
+    const seen = this.#seen;
+    const name = await this.#identify();
+    // Something was installed meanwhile: `identity` looks at it, and this look is of no use.
+    if (seen !== this.#seen) return;
+    this.#identity = Promise.resolve(name);
+    this.#latest = name;
   }
 
   async #look(): Promise<string> {

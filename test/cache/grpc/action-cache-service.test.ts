@@ -1,5 +1,7 @@
+import { chmod, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceClient } from '../../../core/rpc/rpc-service.ts';
+import { bytesOf } from '../../../core/streams.ts';
 import {
   ActionCacheDefinition,
   type ActionResult,
@@ -56,6 +58,25 @@ describe('GetActionResult', () => {
       message: `no result of action ${action.hash}/100 is cached`,
     });
   });
+
+  it.each([1000, 300_000])(
+    'has no result with a damaged blob of %i bytes, found out only now',
+    async (size) => {
+      const { bytes, digest } = sampleBlob(size, 77_000 + size);
+      await server.blobStore.write(digest, bytesOf(bytes));
+      const action = freshAction();
+      await update(action, result({ stdoutDigest: digest.toMessage() }));
+      const path = `${server.folder}/cas-v1/sha256/${digest.hash.slice(0, 2)}/${digest.hash}`;
+      bytes[size - 1]! ^= 1;
+      await chmod(path, 0o644);
+      await writeFile(path, bytes);
+      await expect(get(action, { inlineStdout: true })).rejects.toMatchObject({
+        code: Code.NOT_FOUND,
+        message: `no result of action ${action.hash}/100 is cached`,
+      });
+      await expect(get(action)).rejects.toMatchObject({ code: Code.NOT_FOUND });
+    },
+  );
 
   it('puts bytes into the result only where they are asked for', async () => {
     const bytes = sampleBytes(100, 1);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { PushSource } from '../../../cache/grpc/push-source.ts';
 import { cancelled } from '../../../core/error.ts';
+import { ByteBudget } from '../../../core/rpc/rpc-byte-budget.ts';
+import { Code } from '../../../proto/gen/google/rpc/code.ts';
+import { thrown } from '../../setup/rejection.ts';
 
 describe('PushSource', () => {
   it('gives what is pushed, in order, then ends', async () => {
@@ -44,6 +47,21 @@ describe('PushSource', () => {
     source.push(Buffer.alloc(100_000));
     await source.drained();
     expect((await source.next()).done).toBe(true);
+  });
+
+  it('holds no more than its budget has, and gives it back as it is read or left', async () => {
+    const budget = new ByteBudget(100);
+    const source = new PushSource(budget);
+    const other = new PushSource(budget);
+    source.push(Buffer.alloc(60));
+    expect(thrown(() => other.push(Buffer.alloc(50)))).toMatchObject({
+      code: Code.RESOURCE_EXHAUSTED,
+      message: 'Buffer a request: calls hold 60 bytes of messages, the limit is 100',
+    });
+    await source.next();
+    other.push(Buffer.alloc(100));
+    await other.return();
+    expect(budget.heldBytes).toBe(0);
   });
 
   it('stops waiting when its signal aborts', async () => {

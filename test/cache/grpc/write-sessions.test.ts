@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { type WriteSessionLimits, WriteSessions } from '../../../cache/grpc/write-sessions.ts';
+import { cancelled } from '../../../core/error.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { thrown } from '../../setup/rejection.ts';
 import { sampleBlob } from '../bytes.ts';
 import { MemoryBlobStore } from '../memory-blob-store.ts';
 
 const { signal } = new AbortController();
-const LIMITS: WriteSessionLimits = { sessionsMax: 2, detachedBytesMax: 1000, detachedMs: 60_000 };
+const LIMITS: WriteSessionLimits = {
+  sessionsMax: 2,
+  bufferedBytesMax: 10_000,
+  detachedBytesMax: 1000,
+  detachedMs: 60_000,
+};
 
 function upload(seed: number, sizeBytes = 600) {
   const blob = sampleBlob(sizeBytes, 70_000 + seed);
@@ -48,6 +54,26 @@ describe('WriteSessions', () => {
       400,
       400,
     ]);
+  });
+
+  it('refuses pieces while the store has too many still to take, and counts none of them', async () => {
+    await using sessions = new WriteSessions({ ...LIMITS, bufferedBytesMax: 500 });
+    const store = new MemoryBlobStore();
+    store.write = (_digest, _source, options) =>
+      new Promise((_, reject) => {
+        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason));
+      });
+    const [a, b] = [upload(1), upload(2)];
+    using first = sessions.attach(a.name, { offset: 0, store, signal });
+    first.accept(0, a.bytes.subarray(0, 300));
+    using second = sessions.attach(b.name, { offset: 0, store, signal });
+    second.accept(0, b.bytes.subarray(0, 100));
+    expect(thrown(() => second.accept(100, b.bytes.subarray(100, 300))).code).toBe(Code.RESOURCE_EXHAUSTED);
+    expect(sessions.committedBytes(b.name)).toBe(100);
+    first.session.abort(cancelled('given up'));
+    await expect.poll(() => sessions.size).toBe(1);
+    second.accept(100, b.bytes.subarray(100, 300));
+    expect(sessions.committedBytes(b.name)).toBe(300);
   });
 
   it('gives up an upload that is not resumed in time', async () => {

@@ -1,8 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FileSource } from '../../../cache/remote/file-source.ts';
+import { restartableSource } from '../../../cache/remote/restartable-source.ts';
 import { uploadResumably } from '../../../cache/remote/resumable-upload.ts';
 import { cancelled, invalidArgument, unavailable } from '../../../core/error.ts';
 import type { ServiceClient } from '../../../core/rpc/rpc-service.ts';
@@ -86,17 +83,11 @@ describe('uploadResumably', () => {
     });
   });
 
-  it('begins a file anew, however much the server has lost', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'ingot-test-'));
-    try {
-      const path = join(folder, 'file');
-      await writeFile(path, bytes);
-      const server = new FlakyServer([8_000_000, 8_500_000], () => 0);
-      expect(await upload(new FileSource(path), server)).toBe(9_000_000);
-      expect(server.stored.equals(bytes)).toBe(true);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+  it('begins a source that can be restarted anew, however much the server has lost', async () => {
+    const source = restartableSource((offset) => inPieces(bytes.subarray(offset), 128_000));
+    const server = new FlakyServer([8_000_000, 8_500_000], () => 0);
+    expect(await upload(source, server)).toBe(9_000_000);
+    expect(server.stored.equals(bytes)).toBe(true);
   });
 
   it('is done when the server turns out to have everything', async () => {

@@ -131,6 +131,15 @@ describe('buildInputTree', () => {
     });
   });
 
+  it('says of a symlink that leads nowhere where it leads', async () => {
+    const root = tempFolder();
+    symlinkSync('gone', join(root, 'dangling'));
+    await expect(buildInputTree(root, ['dangling'])).rejects.toMatchObject({
+      code: Code.NOT_FOUND,
+      message: 'input "dangling", a symlink that leads to "gone": no such file or directory',
+    });
+  });
+
   it('names a file on the way that is not a directory', async () => {
     const root = tempFolder();
     write(root, 'a', '1');

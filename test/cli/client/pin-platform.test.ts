@@ -73,7 +73,8 @@ describe('pinPlatform', () => {
 
   it('warns when no worker announces the toolchain', () => {
     expect(pinPlatform([worker('toolchain=strange')], [], ['nvcc']).warnings).toEqual([
-      'no worker announces a cuda toolchain: a result is not tied to the one it is made with',
+      'no worker announces a cuda toolchain, so the command can only find one that the machine itself has, and the ' +
+        "result is not tied to it (`ingot toolchain add cuda` on a worker's machine, then start it again)",
     ]);
   });
 });

@@ -85,6 +85,10 @@ async function ingot(endpoint: string, ...argv: string[]) {
   return { exitCode, stdout: stdout.text, stderr: stderr.text };
 }
 
+const NUMBERED = ['aaaa1111', 'aaaa2222'].map((first) =>
+  operation(`operations/${first}-7095-4a8f-a14b-201bab99b2dc`, { stage: Stage.EXECUTING }),
+);
+
 describe('ingot status', () => {
   it('shows the farm, its workers and every page of operations', async () => {
     const { endpoint } = await scriptedFarm({ status: STATUS, operations: OPERATIONS });
@@ -140,6 +144,27 @@ describe('ingot cancel', () => {
     expect(farm.cancelled).toEqual(['op-run', 'op-wait']);
   });
 
+  it('says that one has ended', async () => {
+    const farm = await scriptedFarm({ status: STATUS, operations: OPERATIONS });
+    const { exitCode, stdout } = await ingot(farm.endpoint, 'cancel', 'op-done');
+    expect([exitCode, stdout, farm.cancelled]).toEqual([0, 'op-done has ended already\n', []]);
+  });
+
+  it('takes how an id begins, when it is the only one', async () => {
+    const farm = await scriptedFarm({ status: STATUS, operations: NUMBERED });
+    const { stdout } = await ingot(farm.endpoint, 'cancel', 'aaaa1111');
+    expect(stdout).toBe(`asked to cancel ${NUMBERED[0]?.name}\n`);
+    const both = await ingot(farm.endpoint, 'cancel', 'aaaa');
+    expect([both.exitCode, both.stderr]).toEqual([
+      2,
+      'error: operation "aaaa": 2 operations begin like this, give more of it\n',
+    ]);
+    expect(farm.cancelled).toEqual([NUMBERED[0]?.name]);
+    expect((await ingot(farm.endpoint, 'status')).stdout).toMatch(
+      /\naaaa1111 +executing\naaaa2222 +executing\n/,
+    );
+  });
+
   it('says which one is not there', async () => {
     const { endpoint } = await scriptedFarm({ status: STATUS });
     const { exitCode, stderr } = await ingot(endpoint, 'cancel', 'nope');
@@ -183,6 +208,16 @@ describe('ingot logs', () => {
     expect((await ingot(endpoint, 'logs', 'op-done', '--json')).stdout).toBe(
       '{"stream":"stdout","text":"out\\n"}\n{"stream":"stderr","text":"err\\n"}\n',
     );
+  });
+
+  it('shows what an operation had written that ended without a result', async () => {
+    const streams = { stdoutStreamName: 'logs/x/stdout' };
+    const ended = { stage: Stage.COMPLETED, ...streams };
+    const operations = [operation('op-gone', ended, { status: { code: 1, message: 'cancelled' } })];
+    const logs = { 'logs/x/stdout': 'so far\n' };
+    const { endpoint } = await scriptedFarm({ status: STATUS, operations, logs });
+    const { stdout, stderr } = await ingot(endpoint, 'logs', 'op-gone');
+    expect([stdout, stderr]).toEqual(['so far\n', 'the action failed: cancelled\n']);
   });
 
   it('says that an operation failed, and why', async () => {

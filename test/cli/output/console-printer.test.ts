@@ -68,10 +68,10 @@ describe('ConsolePrinter', () => {
     progress.update(0, 'first');
     clock.nowMs = 100;
     progress.update(50, 'half');
-    expect(stderr.screen).toEqual(['upload [############............]  50 %  half']);
+    expect(stderr.screen).toEqual(['upload [########........]  50 %  half']);
     clock.nowMs = 200;
     p.warn('careful');
-    expect(stderr.screen).toEqual(['warning: careful', 'upload [############............]  50 %  half']);
+    expect(stderr.screen).toEqual(['warning: careful', 'upload [########........]  50 %  half']);
     progress.done('2 blobs');
     expect(stderr.screen).toEqual(['warning: careful', 'upload: 2 blobs']);
   });
@@ -93,8 +93,8 @@ describe('ConsolePrinter', () => {
     for (clock.nowMs = 0; clock.nowMs <= 12_000; clock.nowMs += 100) progress.update(clock.nowMs / 120);
     progress.fail('the network is gone');
     expect(stderr.text.split('\n')).toEqual([
-      'download [##########..............]  41 %',
-      'download [####################....]  83 %',
+      'download [#######.........]  41 %',
+      'download [#############...]  83 %',
       'download: failed: the network is gone',
       '',
     ]);

@@ -3,6 +3,7 @@ import { formatBytes } from '../../../cli/output/format-bytes.ts';
 import { formatDuration } from '../../../cli/output/format-duration.ts';
 import { formatTable } from '../../../cli/output/format-table.ts';
 import { progressLine } from '../../../cli/output/progress-line.ts';
+import { reflow } from '../../../cli/output/reflow.ts';
 
 describe('formatBytes', () => {
   it.each([
@@ -56,13 +57,29 @@ describe('formatTable', () => {
 
 describe('progressLine', () => {
   it.each([
-    [['x', 0, 10], 'x [........................]   0 %'],
-    [['x', 10, 10, 'n'], 'x [########################] 100 %  n'],
-    [['x', 11, 10], 'x [########################] 100 %'],
-    [['x', 9.99, 10], 'x [########################]  99 %'],
+    [['x', 0, 10], 'x [................]   0 %'],
+    [['x', 10, 10, 'n'], 'x [################] 100 %  n'],
+    [['x', 11, 10], 'x [################] 100 %'],
+    [['x', 9.99, 10], 'x [################]  99 %'],
     [['x', 3], 'x 3'],
     [['x', 3, undefined, 'n'], 'x  n'],
   ] as const)('%j is %s', (args, text) => {
     expect(progressLine(...(args as unknown as Parameters<typeof progressLine>))).toBe(text);
+  });
+
+  it('leaves room for what the longest download has to say in 80 columns', () => {
+    const line = progressLine('download CUDA 13.5 from PyPI', 1, 10, '12.3 MiB of 123.4 MiB');
+    expect(line.length).toBeLessThan(80);
+  });
+});
+
+describe('reflow', () => {
+  it('fills paragraphs that are too wide anew, and leaves the rest', () => {
+    const text =
+      'Variables: one two three\nfour.\nExit codes: 0\n\nExamples:\n  ingot run something that is long\nshort';
+    expect(reflow(text, 20)).toBe(
+      'Variables: one two\nthree four.\nExit codes: 0\n\nExamples:\n  ingot run something that is long\nshort',
+    );
+    expect(reflow(text, 80)).toBe(text);
   });
 });

@@ -22,6 +22,13 @@ describe('makeDataFolder', () => {
     });
   });
 
+  it('refuses a folder that may not be written to', async () => {
+    await expect(makeDataFolder('/proc')).rejects.toMatchObject({
+      code: Code.NOT_FOUND,
+      message: 'write to the data folder "/proc": no such file or directory',
+    });
+  });
+
   it('refuses a path below a file', async () => {
     const path = join(tempFolder(), 'file');
     writeFileSync(path, '');

@@ -18,7 +18,7 @@ describe('ByteLoan', () => {
     expect(() => new ByteLoan(budget).take(41)).toThrow(
       expect.objectContaining({
         code: 8,
-        message: 'Buffer a request: calls hold 60 bytes of messages not yet taken up, the limit is 100',
+        message: 'Buffer a request: calls hold 60 bytes of messages, the limit is 100',
       }),
     );
     expect(budget.heldBytes).toBe(60);

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { BytesValue, StringValue } from '../../../proto/gen/google/protobuf/wrappers.ts';
 import { RawClient, wireMessage } from '../../setup/raw-grpc.ts';
-import { startEcho } from '../../setup/rpc.ts';
+import { type EchoHandlers, startEcho } from '../../setup/rpc.ts';
 
 const UNARY = '/ingot.test.Echo/Unary';
 const UPLOAD = '/ingot.test.Echo/Upload';
@@ -37,6 +38,37 @@ describe('RpcServer, flow control', () => {
     expect(read).toBe(size * count);
   });
 
+  it('counts what its handlers work on as held, until they are done', async () => {
+    const release = Promise.withResolvers<void>();
+    const unary: EchoHandlers['unary'] = async (request) => {
+      if (request.value.length > 100) await release.promise;
+      return request;
+    };
+    await using echo = await startEcho({ unary }, { bufferedBytesMax: 1000 });
+    using client = new RawClient(echo.port);
+    const ofLetters = (count: number) => text('x'.repeat(count));
+    const first = client.call(UNARY, ofLetters(700));
+    await expect
+      .poll(async () => await client.call(UNARY, ofLetters(600)))
+      .toMatchObject({
+        grpcStatus: '8',
+        message: 'Buffer a request: calls hold 708 bytes of messages, the limit is 1000',
+      });
+    expect(await client.call(UNARY, ofLetters(90))).toMatchObject({ grpcStatus: '0' });
+    release.resolve();
+    expect(await first).toMatchObject({ grpcStatus: '0' });
+    expect(await client.call(UNARY, ofLetters(600))).toMatchObject({ grpcStatus: '0' });
+  });
+
+  it('counts a compressed request by what it becomes', async () => {
+    await using echo = await startEcho({}, { bufferedBytesMax: 1000 });
+    using client = new RawClient(echo.port);
+    const letters = Buffer.from(StringValue.encode({ value: 'x'.repeat(2000) }).finish());
+    const call = client.open(UNARY, { 'grpc-encoding': 'gzip' });
+    call.stream.end(wireMessage(gzipSync(letters), 1));
+    expect(await call.answer).toMatchObject({ grpcStatus: '8' });
+  });
+
   it('ends a stream that it would have to pause without the memory for its window', async () => {
     await using echo = await startEcho(
       { upload: () => new Promise(() => undefined) },
@@ -47,7 +79,9 @@ describe('RpcServer, flow control', () => {
     call.stream.write(chunk(2000));
     expect(await call.answer).toMatchObject({
       grpcStatus: '8',
-      message: expect.stringMatching(/^Buffer a request: calls hold \d+ bytes .*, the limit is 1048576$/),
+      message: expect.stringMatching(
+        /^Buffer a request: calls hold \d+ bytes of messages, the limit is 1048576$/,
+      ),
     });
   });
 

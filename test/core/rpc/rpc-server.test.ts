@@ -238,7 +238,7 @@ describe('RpcServer, refusing', () => {
       .poll(async () => await client.call(UNARY, half))
       .toMatchObject({
         grpcStatus: '8',
-        message: 'Buffer a request: calls hold 800 bytes of messages not yet taken up, the limit is 1000',
+        message: 'Buffer a request: calls hold 800 bytes of messages, the limit is 1000',
       });
     holding.stream.close(8);
     await expect.poll(async () => await client.call(UNARY, half)).toMatchObject({ grpcStatus: '0' });

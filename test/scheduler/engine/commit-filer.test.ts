@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Digest } from '../../../core/digest.ts';
-import { failedPrecondition, unavailable } from '../../../core/error.ts';
+import { failedPrecondition, permissionDenied, unavailable } from '../../../core/error.ts';
 import {
   ActionResult,
   DigestFunction_Value,
@@ -100,6 +100,16 @@ describe('a result that may not be cached is answered all the same', () => {
     const filed = await filer.file(record(), commitOf({ result, status }));
     expect(filed).toMatchObject({ kind: 'filed', cached: false, response: { result, status } });
     expect(actionCache.size).toBe(0);
+  });
+});
+
+test('a result that the cache takes from nobody is answered and says so, since it would never be taken', async () => {
+  const { filer, result, actionCache } = bench();
+  actionCache.failure = permissionDenied('UpdateActionResult is closed');
+  expect(await filer.file(record(), commitOf({ result, message: 'a word' }))).toMatchObject({
+    kind: 'filed',
+    cached: false,
+    response: { result, message: 'a word; not cached: UpdateActionResult is closed' },
   });
 });
 

@@ -85,6 +85,26 @@ describe('without a worker for it', () => {
     });
   });
 
+  test.each([
+    ['is draining', { draining: true }],
+    ['says "the disk is full"', { unhealthyReason: 'the disk is full' }],
+  ])('because the one there is takes no work and %s, it does not wait for ever', (why, changes) => {
+    const bench = new StateBench();
+    bench.join('w');
+    bench.beat('w', changes);
+    const { name } = bench.execute('a');
+    for (let seconds = 0; seconds < 62; seconds += 1) {
+      bench.pass(1_000, []);
+      bench.beat('w', changes);
+    }
+    const { status } = bench.record(name).response!;
+    expect(status).toMatchObject({
+      code: Code.UNAVAILABLE,
+      message: `1 worker could run this action, but takes no work: w ${why} (waited 60 s for one)`,
+    });
+    expect(status?.details).toHaveLength(1);
+  });
+
   test('one that comes in time is used', () => {
     const bench = new StateBench();
     bench.execute('a');

@@ -72,11 +72,21 @@ describe('actionPlatform', () => {
     '/dev/shm',
     '/tmp',
     '/opt/ingot/x',
+    '/opt',
   ])('refuses %s as an input root', (path) => {
     const error = thrown(() => platform({ InputRootAbsolutePath: [path] }));
     expect(error.code).toBe(Code.INVALID_ARGUMENT);
     expect(error.message).toMatch(/^InputRootAbsolutePath ".*" is (a place where|not an absolute)/);
   });
+
+  test.each([`/${'n'.repeat(256)}`, '/n'.repeat(251)])(
+    'refuses an input root too long to be made',
+    (path) => {
+      const error = thrown(() => platform({ InputRootAbsolutePath: [path] }));
+      expect(error.code).toBe(Code.INVALID_ARGUMENT);
+      expect(error.message).toMatch(/ is longer than 500 characters, or has a name of more than 255$/);
+    },
+  );
 
   test('refuses two input roots', () => {
     const error = thrown(() => platform({ InputRootAbsolutePath: ['/w', '/x'] }));

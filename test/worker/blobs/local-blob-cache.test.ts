@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Digest } from '../../../core/digest.ts';
@@ -151,6 +151,41 @@ describe('LocalBlobCache', () => {
     expect(fixture.store.reads).toHaveLength(2);
     expect(fixture.text((await second.acquire(bad))!.path)).toBe('bad!');
     expect(fixture.store.reads).toHaveLength(3);
+  });
+
+  test.each([
+    ['deleted', (path: string) => rmSync(path)],
+    ['cut', (path: string) => writeFileSync(path, 'ori')],
+    ['written to', (path: string) => writeFileSync(path, 'ORIGINAL')],
+  ])('a file that was %s while this process ran is fetched anew', async (_what, damage) => {
+    await using fixture = await Fixture.make();
+    const cache = await fixture.open();
+    const file = fixture.put('original');
+    const { path } = (await cache.acquire(file))!;
+    damage(join(fixture.folder, path));
+    expect(fixture.text((await cache.acquire(file))!.path)).toBe('original');
+    expect(fixture.store.reads).toHaveLength(2);
+    expect(cache.bytes).toBe(8);
+  });
+
+  test('a damaged file does not become the executable twin', async () => {
+    await using fixture = await Fixture.make();
+    const cache = await fixture.open();
+    const file = fixture.put('original');
+    const { path } = (await cache.acquire(file))!;
+    writeFileSync(join(fixture.folder, path), 'ORIGINAL');
+    const program = (await cache.acquire({ ...file, executable: true }))!;
+    expect(fixture.text(program.path)).toBe('original');
+  });
+
+  test('a link to a file, as input roots have, is no reason to read it again', async () => {
+    await using fixture = await Fixture.make();
+    const cache = await fixture.open();
+    const file = fixture.put('original');
+    const { path } = (await cache.acquire(file))!;
+    linkSync(join(fixture.folder, path), join(fixture.folder, 'link'));
+    await cache.acquire(file);
+    expect(fixture.store.reads).toHaveLength(1);
   });
 
   test('a smaller limit at the next start is kept at once', async () => {

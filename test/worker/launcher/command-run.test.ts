@@ -57,6 +57,10 @@ describe('CommandRun', () => {
     expect(durationMs).toBeGreaterThan(0);
   });
 
+  test('tells the death by a signal as a shell does', async () => {
+    expect(await run('kill -SEGV $$')).toMatchObject({ termination: Termination.EXITED, exitCode: 139 });
+  });
+
   test('ends a whole process group, first gently', async () => {
     const script = `trap 'echo asked' TERM; sleep 1000 & while :; do wait; done`;
     const { termination, text } = await run(script, { timeoutMs: 100 });

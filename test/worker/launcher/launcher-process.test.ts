@@ -51,6 +51,15 @@ describe('LauncherProcess', () => {
     expect(await launcher.exited).toBe('it ended with exit code 0');
   });
 
+  test('is as small where compiled code lies about that is not its own', async () => {
+    await using folder = await tempFolder();
+    const options = { logger: recordingLogger(), compileCacheFolder: folder.path, ownMountNamespace: false };
+    const launcher = await LauncherProcess.start(options);
+    const [, kib] = /^RssAnon:\s+([0-9]+) kB$/m.exec(await readFile(`/proc/${launcher.pid}/status`, 'utf8'))!;
+    expect(Number(kib)).toBeLessThan(24 * 1024);
+    await launcher.close();
+  });
+
   test('fails what is under way when it dies', async () => {
     const launcher = await start();
     launcher.kill();

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { isRestartable } from '../../../cache/remote/restartable-source.ts';
 import { Digest } from '../../../core/digest.ts';
 import { collectBytes } from '../../../core/streams.ts';
 import { DigestFunction_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
@@ -23,6 +24,19 @@ describe('outputFileBlob', () => {
     for (const _time of [1, 2]) {
       const read = await collectBytes(blob.open(), { bytesMax: size, what: 'blob' });
       expect(read.equals(bytes)).toBe(true);
+    }
+  });
+
+  test('an upload of it may be taken up anywhere', async () => {
+    await using folder = await tempFolder();
+    const path = join(folder.path, 'f');
+    const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => index % 251));
+    await writeFile(path, bytes);
+    const source = (await outputFileBlob(path, bytes.length, SHA256)).open();
+    if (!isRestartable(source)) throw new Error('it cannot be restarted');
+    for (const offset of [0, 1, 1_234_567, 2_999_999, 3_000_000]) {
+      const read = await collectBytes(source.restart(offset), { bytesMax: bytes.length, what: 'blob' });
+      expect(read.equals(bytes.subarray(offset))).toBe(true);
     }
   });
 

@@ -33,3 +33,30 @@ test('a look that fails is not remembered', async () => {
   fails = false;
   expect(await watch.identity()).toBe('host-1');
 });
+
+test('a thorough look finds what leaves no trace in the usual places', async () => {
+  await using folder = await tempFolder();
+  let name = 'host-1';
+  const watch = new ImageWatch({ identify: async () => name, machineRoot: folder.path });
+  await watch.identity();
+  name = 'host-2';
+  expect(await watch.identity()).toBe('host-1');
+  await watch.lookThoroughly();
+  expect(watch.latest).toBe('host-2');
+  expect(await watch.identity()).toBe('host-2');
+});
+
+test('a thorough look that is overtaken by an installation does not count', async () => {
+  await using folder = await tempFolder();
+  await mkdir(join(folder.path, 'usr/bin'), { recursive: true });
+  const slow = Promise.withResolvers<string>();
+  const names = [Promise.resolve('host-1'), slow.promise, Promise.resolve('host-3')];
+  const watch = new ImageWatch({ identify: () => names.shift()!, machineRoot: folder.path });
+  await watch.identity();
+  const thorough = watch.lookThoroughly();
+  await writeFile(join(folder.path, 'usr/bin/nvcc'), '');
+  expect(await watch.identity()).toBe('host-3');
+  slow.resolve('host-2');
+  await thorough;
+  expect(watch.latest).toBe('host-3');
+});
