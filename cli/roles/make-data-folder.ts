@@ -4,9 +4,12 @@ import { failedPrecondition } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
 import { fileError, systemCodeOf } from '../client/file-error.ts';
 
+/** Nobody else may write to what root executes from, whatever the umask. */
+const FOLDER_MODE = 0o755;
+
 /**
- * Makes a data folder and the folders above it that are missing, and checks that it may be written to. Step by step: Node's own recursive mkdir does not
- * return where a file system answers ENOENT to every mkdir, as /proc does.
+ * Makes a data folder and the folders above it that are missing, and checks that it may be written to. Step by step:
+ * Node's own recursive mkdir does not return where a file system answers ENOENT to every mkdir, as /proc does.
  */
 export async function makeDataFolder(path: string): Promise<void> {
   try {
@@ -23,12 +26,12 @@ export async function makeDataFolder(path: string): Promise<void> {
 
 async function makeWithParents(path: string): Promise<void> {
   try {
-    await mkdir(path);
+    await mkdir(path, { mode: FOLDER_MODE });
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === 'ENOENT' && !(await isDirectory(dirname(path)))) {
       await makeWithParents(dirname(path));
-      await mkdir(path);
+      await mkdir(path, { mode: FOLDER_MODE });
       return;
     }
     if (code !== 'EEXIST') throw error;

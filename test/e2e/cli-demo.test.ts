@@ -100,7 +100,7 @@ describe('ingot demo', () => {
         env: environment,
       });
       expect(stdout).toContain(
-        'messages go over inside this process, since there is no nats-server on PATH\n',
+        'bus: inside this process, since there is no nats-server on PATH\n',
       );
       expect(stdout).toContain('sandbox: none: actions can do whatever this process can\n  not strict: ');
       expect(stdout).toMatch(/^ {2}not basic: .*bubblewrap/m);

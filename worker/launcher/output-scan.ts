@@ -96,7 +96,8 @@ export class OutputScan {
   }
 
   #namesIn(absolute: string, path: string): string[] {
-    const names = readdirSync(absolute, { encoding: 'buffer' });
+    // Sorted here: the order of a Tree's children follows from it, and the same outputs must make the same Tree.
+    const names = readdirSync(absolute, { encoding: 'buffer' }).sort(Buffer.compare);
     if (this.#entries + names.length > this.#request.entriesMax) throw this.#tooMany();
     return names.map((bytes) => {
       const name = bytes.toString();
