@@ -99,9 +99,7 @@ describe('ingot demo', () => {
       const { stdout } = await promisify(execFile)('unshare', ['-m', 'sh', '-c', command], {
         env: environment,
       });
-      expect(stdout).toContain(
-        'bus: inside this process, since there is no nats-server on PATH\n',
-      );
+      expect(stdout).toContain('bus: inside this process, since there is no nats-server on PATH\n');
       expect(stdout).toContain('sandbox: none: actions can do whatever this process can\n  not strict: ');
       expect(stdout).toMatch(/^ {2}not basic: .*bubblewrap/m);
       expect(stdout).toMatch(/ \(4 of 4 from the cache\): /);

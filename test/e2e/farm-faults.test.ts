@@ -53,6 +53,7 @@ describe('kill -9 of the scheduler', () => {
     );
     const expected = { queued: 50, executing: 4 };
     await statusBecomes(expected);
+    await waitUntil('all to know their operation', () => queued.every(({ names }) => names.length === 1));
     const namesBefore = queued.map(({ names }) => names);
 
     await shared.cluster.scheduler.kill();
