@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const SOURCE = join(import.meta.dirname, 'load');
+
+/** What the load program says of one row; see load/measure.go. */
+export interface RowFigures {
+  readonly row: string;
+  readonly unit: 'calls/s' | 'MB/s';
+  readonly rate: number;
+  readonly calls: number;
+  readonly seconds: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly errors: number;
+  readonly mismatches: number;
+  readonly firstError?: string;
+}
+
+/** The load program, compiled into a folder of the run. */
+export class LoadProgram {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Needs Go, and the module proxy the first time. */
+  static async build(folder: string): Promise<LoadProgram> {
+    const path = join(folder, 'load');
+    await run('go', ['build', '-o', path, '.'], { cwd: SOURCE });
+    return new LoadProgram(path);
+  }
+
+  /** One pass of all rows over a server; a row with errors is in the answer, a server that gave none at all throws. */
+  async measure(
+    address: string,
+    flags: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly RowFigures[]> {
+    const args = ['-address', address, ...flags];
+    const output = await run(this.#path, args, { signal }).catch((error) => {
+      if (error.code === 1 && error.stdout !== '') return error as { stdout: string };
+      throw error;
+    });
+    return JSON.parse(output.stdout).rows;
+  }
+}

@@ -1,0 +1,119 @@
+// Command load asks one question of any REAPI cache on a gRPC address: how many calls, or how many bytes, a second does
+// it serve to several connections at once? It shares no code with any server, compares every byte it receives with
+// what it uploaded, and prints one JSON document. Status 1 means that the server gave a wrong answer or none.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// settings are the flags.
+type settings struct {
+	address, rows         string
+	connections, inFlight int
+	seconds, warmUp       float64
+	chunkBytes            int64
+	huge, streams         bool
+	seed                  uint64
+	callTimeout           time.Duration
+}
+
+// report is what is printed.
+type report struct {
+	Address     string    `json:"address"`
+	Connections int       `json:"connections"`
+	InFlight    int       `json:"inFlight"`
+	Seconds     float64   `json:"seconds"`
+	ChunkBytes  int64     `json:"chunkBytes"`
+	Seed        uint64    `json:"seed"`
+	Rows        []figures `json:"rows"`
+}
+
+func readFlags() settings {
+	var s settings
+	flag.StringVar(&s.address, "address", "", "HOST:PORT of the cache's gRPC service (required)")
+	flag.StringVar(&s.rows, "rows", "", "only rows whose name contains one of these words, separated by commas")
+	flag.IntVar(&s.connections, "connections", 16, "TCP connections")
+	flag.IntVar(&s.inFlight, "in-flight", 64, "calls under way at once, over all connections; large blobs have fewer")
+	flag.Float64Var(&s.seconds, "seconds", 3, "measured time of a row")
+	flag.Float64Var(&s.warmUp, "warm-up", 1, "seconds of a row before its measured time")
+	flag.Int64Var(&s.chunkBytes, "chunk-bytes", 64*kib, "bytes in one message of a ByteStream write")
+	flag.BoolVar(&s.huge, "huge", false, "also write and read a blob of 2 GiB")
+	flag.BoolVar(&s.streams, "streams", false, "also read 16 MiB on 1,000 streams at once")
+	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the bytes; two runs with one seed upload the same blobs")
+	flag.DurationVar(&s.callTimeout, "call-timeout", 2*time.Minute, "of one call")
+	flag.Parse()
+	if s.address == "" || flag.NArg() > 0 || s.connections < 1 || s.inFlight < 1 || s.chunkBytes < 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	return s
+}
+
+func wanted(name, words string) bool {
+	for word := range strings.SplitSeq(words, ",") {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func run(ctx context.Context, s settings) (report, error) {
+	done := report{Address: s.address, Connections: s.connections, InFlight: s.inFlight, Seconds: s.seconds,
+		ChunkBytes: s.chunkBytes, Seed: s.seed}
+	connections := make([]*connection, s.connections)
+	for i := range connections {
+		connected, err := connect(s.address)
+		if err != nil {
+			return done, err
+		}
+		defer connected.channel.Close()
+		connections[i] = connected
+	}
+	work := &workload{payloads: newPayloads(s.seed), seconds: s.seconds + s.warmUp, chunkBytes: s.chunkBytes}
+	if err := work.setUp(ctx, connections[0]); err != nil {
+		return done, fmt.Errorf("set up: %w", err)
+	}
+	limits := bounds{
+		warmUp:   time.Duration(s.warmUp * float64(time.Second)),
+		measured: time.Duration(s.seconds * float64(time.Second)),
+		inFlight: s.inFlight, callTimeout: s.callTimeout,
+	}
+	for _, r := range append(work.smallRows(), work.largeRows(ctx, connections[0], s.huge, s.streams)...) {
+		if wanted(r.name, s.rows) {
+			done.Rows = append(done.Rows, measure(ctx, r, connections, limits))
+		}
+	}
+	return done, nil
+}
+
+func main() {
+	done, err := run(context.Background(), readFlags())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(done); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+	failed := false
+	for _, row := range done.Rows {
+		if row.Errors > 0 {
+			fmt.Fprintf(os.Stderr, "load: %s: %d errors, the first: %s\n", row.Row, row.Errors, row.FirstError)
+			failed = true
+		}
+	}
+	if failed {
+		os.Exit(1)
+	}
+}

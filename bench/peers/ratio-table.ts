@@ -1,0 +1,81 @@
+import type { RowFigures } from './load-program.ts';
+
+/** At least so many times the best rival: calls and small blobs, and rows of megabytes a second. */
+const AIMS = { 'calls/s': 2, 'MB/s': 1.2 } as const;
+
+/** One pass over one server. */
+export interface Pass {
+  readonly contestant: string;
+  readonly round: number;
+  readonly peakBytes: number;
+  readonly rows: readonly RowFigures[];
+}
+
+/** One row over all rounds: medians, and how the first contestant stands to the best of the others. */
+export interface ComparedRow {
+  readonly row: string;
+  readonly unit: RowFigures['unit'];
+  readonly rates: Readonly<Record<string, number>>;
+  readonly p99Ms: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, number>>;
+  /** Undefined without a rival that did it free of errors. */
+  readonly ratio?: number;
+  readonly aim: number;
+}
+
+/** Compares by row; a contestant with an error in any round has no rate in that row. */
+export function compareRows(passes: readonly Pass[], names: readonly string[]): readonly ComparedRow[] {
+  return (passes[0]?.rows ?? []).map(({ row, unit }) => {
+    const rates: Record<string, number> = {};
+    const p99Ms: Record<string, number> = {};
+    const errors: Record<string, number> = {};
+    for (const name of names) {
+      const figures = passes
+        .filter((pass) => pass.contestant === name)
+        .flatMap((pass) => pass.rows.filter((other) => other.row === row));
+      errors[name] = figures.reduce((sum, one) => sum + one.errors, 0);
+      if (errors[name] > 0) continue;
+      rates[name] = median(figures.map((one) => one.rate));
+      p99Ms[name] = median(figures.map((one) => one.p99Ms));
+    }
+    const [own = '', ...rivals] = names;
+    const best = Math.max(...rivals.map((name) => rates[name] ?? 0));
+    const ratio = rates[own] === undefined || best <= 0 ? undefined : rates[own] / best;
+    return { row, unit, rates, p99Ms, errors, ratio, aim: AIMS[unit] };
+  });
+}
+
+/** The table a person reads; `<` marks a ratio that falls short of its aim. */
+export function formatRatioTable(
+  rows: readonly ComparedRow[],
+  names: readonly string[],
+  passes: readonly Pass[],
+): string {
+  const lines = [['', '', ...names, `${names[0]} / best`, 'aim', ...names.map((name) => `p99 ms ${name}`)]];
+  for (const { row, unit, rates, p99Ms, errors, ratio, aim } of rows) {
+    const figure = (name: string) => shown(rates[name]) ?? `${errors[name]} errors`;
+    const compared = ratio === undefined ? '-' : `${ratio < aim ? '< ' : ''}${ratio.toFixed(2)}`;
+    const tails = names.map((name) => shown(p99Ms[name]) ?? '-');
+    lines.push([row, unit, ...names.map(figure), compared, String(aim), ...tails]);
+  }
+  const peaks = names.map((name) =>
+    passes.filter((pass) => pass.contestant === name).map((pass) => pass.peakBytes),
+  );
+  lines.push(['peak memory', 'MB', ...peaks.map((bytes) => (Math.max(...bytes) / 1e6).toFixed(0))]);
+  const widths =
+    lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
+  const aligned = (cell: string, column: number) =>
+    column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return lines.map((line) => line.map(aligned).join('  ').trimEnd()).join('\n');
+}
+
+function shown(value: number | undefined): string | undefined {
+  return value === undefined || !Number.isFinite(value) ? undefined : value.toFixed(value < 100 ? 1 : 0);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
+  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
+}
