@@ -6,7 +6,7 @@ import { ExitCode } from '../../cli/exit-code.ts';
 import { descendantsOf, isRunning } from '../../worker/launcher/process-tree.ts';
 import { Cluster } from '../setup/cluster.ts';
 import { ClientRun } from '../setup/farm-client.ts';
-import { strayProcesses } from '../setup/farm-invariants.ts';
+import { checkInvariants } from '../setup/farm-invariants.ts';
 import { expectResult, startGatedClient } from '../setup/gated-client.ts';
 import { gatedRun, gatedRuns, gatedScript, plainScript } from '../setup/gated-run.ts';
 import { midUpload } from '../setup/mid-write.ts';
@@ -223,6 +223,27 @@ describe('kill -9 of nats-server', () => {
   });
 });
 
+it('kill -9 of every part in turn: a client that waits all the while has its result', async () => {
+  const { cluster } = shared;
+  const gated = await startGatedClient(cluster, 'in-turn');
+  const goesOn = async () => {
+    await cluster.allKnown();
+    await statusBecomes({ queued: 0, executing: 1 });
+    expect((await gatedRuns(cluster, 'in-turn')).map(({ id }) => id)).toEqual([gated.run.id]);
+  };
+  for (const part of [cluster.nats, cluster.cache, cluster.scheduler]) {
+    await part.kill();
+    await part.start();
+    await goesOn();
+  }
+  const worker = cluster.workers[gated.run.workerIndex]!;
+  await worker.kill();
+  await worker.start();
+  const second = await gatedRun(cluster, 'in-turn', gated.run.id);
+  await second.release();
+  await expectResult(cluster, gated, second.id);
+});
+
 describe('an action that kills its worker', () => {
   it('fails with its history after three attempts, and harms nobody else', async () => {
     await using none = await Cluster.start({
@@ -258,6 +279,6 @@ describe('an action that kills its worker', () => {
     await run.release();
     expect(await innocent.runId()).toBe(run.id);
     expect(innocent.attempts).toEqual([]);
-    expect(await strayProcesses(none)).toEqual([]);
+    await checkInvariants(none);
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FarmConnection } from '../../cli/client/farm-connection.ts';
 import type { FarmStatus } from '../../proto/gen/ingot/v1/farm.ts';
-import { type EndedCommand, IngotProcess, ingot } from '../e2e/cli-process.ts';
+import { type EndedCommand, IngotProcess } from '../e2e/cli-process.ts';
 import { NatsServer } from './nats-server.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -125,6 +125,7 @@ export class Cluster implements AsyncDisposable {
   readonly workers: readonly RolePart[];
   /** For files of the test; removed with the rest. */
   readonly folder: string;
+  readonly #clients: IngotProcess[] = [];
 
   private constructor(nats: NatsServer, folder: string, options: ClusterOptions) {
     const { workers = 1, workerFlags = [], schedulerFlags = [], cacheFlags = [] } = options;
@@ -218,21 +219,24 @@ export class Cluster implements AsyncDisposable {
 
   /** A client command started in `folder/client`, its output readable as it comes. */
   client(...args: readonly string[]): IngotProcess {
-    return new IngotProcess(['--endpoint', this.scheduler.endpoint('grpc'), ...args], this.#clientOptions());
+    const client = new IngotProcess(['--endpoint', this.scheduler.endpoint('grpc'), ...args], {
+      cwd: this.clientFolder,
+      environment: { XDG_CACHE_HOME: join(this.folder, 'client-cache') },
+    });
+    this.#clients.push(client);
+    return client;
   }
 
   /** `ingot ARGS…` against this farm, to its end. */
   ingot(...args: readonly string[]): Promise<EndedCommand> {
-    return ingot(['--endpoint', this.scheduler.endpoint('grpc'), ...args], this.#clientOptions());
+    return this.client(...args).ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A test that failed leaves its clients behind.
+    for (const client of this.#clients) await client.stop('SIGKILL');
     for (const part of [...this.workers, this.scheduler, this.cache]) await part.kill();
     await this.nats[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true, force: true });
-  }
-
-  #clientOptions() {
-    return { cwd: this.clientFolder, environment: { XDG_CACHE_HOME: join(this.folder, 'client-cache') } };
   }
 }

@@ -101,11 +101,14 @@ async function leaseLeftovers(cluster: Cluster): Promise<string[]> {
   return left;
 }
 
+/** Groups of whatever ran as a user of a slot. */
 async function controlGroupsOf(userId: number): Promise<string[]> {
   const groups: string[] = [];
-  for (const controller of ['', ...(await entriesOf(CGROUPS))]) {
-    const folder = join(CGROUPS, controller, 'ingot', `user-${userId}`);
-    if (existsSync(folder)) groups.push(folder);
+  for (const controller of ['', ...(await readdir(CGROUPS))]) {
+    const folder = join(CGROUPS, controller, 'ingot');
+    if (!existsSync(folder)) continue;
+    const names = (await readdir(folder)).filter((name) => name.split('-')[1] === String(userId));
+    groups.push(...names.map((name) => join(folder, name)));
   }
   return groups;
 }

@@ -27,14 +27,18 @@ export function sharedCluster(options: ClusterOptions): SharedCluster {
     held = { cluster, farm: stack.use(cluster.connect()), stack };
   });
   afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') {
-      const { cluster } = open();
-      await cluster.mend();
-      await checkInvariants(cluster);
-      return;
+    let isSound = false;
+    try {
+      if (task.result?.state === 'fail') return;
+      await open().cluster.mend();
+      await checkInvariants(open().cluster);
+      isSound = true;
+    } finally {
+      if (!isSound) {
+        console.error(held?.cluster.logs);
+        await close();
+      }
     }
-    console.error(held?.cluster.logs);
-    await close();
   });
   afterAll(close);
   const open = (): SharedCluster => {
