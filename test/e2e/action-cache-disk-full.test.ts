@@ -1,34 +1,21 @@
-import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { LevelRecords } from '../../cache/actions/level-records.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { recordingLogger } from '../setup/recording-logger.ts';
 import { rejection } from '../setup/rejection.ts';
+import { smallDisk } from '../setup/small-disk.ts';
 import { tempFolder } from '../setup/temp-folder.ts';
 
-const run = promisify(execFile);
 const DISK_BYTES = 16 * 1024 * 1024;
-
-/** A disk of a few MiB, which takes root. */
-async function smallDisk(path: string): Promise<AsyncDisposable> {
-  await mkdir(path);
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', path]);
-  return {
-    async [Symbol.asyncDispose]() {
-      await run('umount', ['-l', path]);
-    },
-  };
-}
 
 test.runIf(process.getuid?.() === 0)(
   'an action cache on a full disk refuses writes, answers reads, and takes writes again once there is room',
   async () => {
     await using temp = await tempFolder();
     const disk = join(temp.path, 'disk');
-    await using _ = await smallDisk(disk);
+    await using _ = await smallDisk(disk, DISK_BYTES);
     const folder = join(disk, 'ac-v1');
     await using records = await LevelRecords.open({ folder, logger: recordingLogger() });
     await records.put('before', Buffer.from('kept'));

@@ -1,35 +1,22 @@
-import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { LevelJournal } from '../../scheduler/level-journal.ts';
 import { journalRecord, loadAll } from '../scheduler/journal-contract.ts';
 import { recordingLogger } from '../setup/recording-logger.ts';
 import { rejection } from '../setup/rejection.ts';
+import { smallDisk } from '../setup/small-disk.ts';
 import { tempFolder } from '../setup/temp-folder.ts';
 
-const run = promisify(execFile);
 const DISK_BYTES = 8 * 1024 * 1024;
-
-/** A disk of a few MiB, which takes root. */
-async function smallDisk(path: string): Promise<AsyncDisposable> {
-  await mkdir(path);
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', path]);
-  return {
-    async [Symbol.asyncDispose]() {
-      await run('umount', ['-l', path]);
-    },
-  };
-}
 
 test.runIf(process.getuid?.() === 0)(
   'a journal on a full disk refuses, and works again without a restart once there is room',
   async () => {
     await using temp = await tempFolder();
     const disk = join(temp.path, 'disk');
-    await using _ = await smallDisk(disk);
+    await using _ = await smallDisk(disk, DISK_BYTES);
     const folder = join(disk, 'journal-v1');
     await using journal = await LevelJournal.open({ folder, logger: recordingLogger() });
     await journal.commit([journalRecord('before')], []);
