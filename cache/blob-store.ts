@@ -9,13 +9,22 @@ export interface ByteRange {
   readonly limit?: number | undefined;
 }
 
+/** Options of a blob store's methods. */
+export interface BlobOptions extends IoOptions {
+  /**
+   * The client's build, RequestMetadata's tool_invocation_id: what it finds, reads or writes stays for as long as it is
+   * live, whatever eviction wants. A store passes it on to the one behind it.
+   */
+  readonly invocationId?: string | undefined;
+}
+
 /**
  * Bytes by their digest. The empty blob is always present. Implementations are bare; verifying, limiting,
  * metering and the like are decorators on this interface.
  */
 export interface BlobStore {
   /** Those of the digests that are absent, each once. Exact, and counts as a use of those present. */
-  findMissing(digests: readonly Digest[], options?: IoOptions): Promise<Digest[]>;
+  findMissing(digests: readonly Digest[], options?: BlobOptions): Promise<Digest[]>;
   /**
    * The blob's bytes, or undefined when absent. A whole-blob read never ends as finished with bytes that do
    * not match the digest: it throws DATA_LOSS before the last chunk instead.
@@ -23,11 +32,11 @@ export interface BlobStore {
   read(
     digest: Digest,
     range?: ByteRange,
-    options?: IoOptions,
+    options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**
    * Stores the blob; resolves when it is durable. INVALID_ARGUMENT when the bytes are not the digest's, and
    * then nothing is kept. When the blob is present already it may resolve without reading `source` to its end.
    */
-  write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void>;
+  write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void>;
 }

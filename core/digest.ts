@@ -1,68 +1,130 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash as hashAtOnce } from 'node:crypto';
 import {
   DigestFunction_Value,
   type Digest as DigestMessage,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Blake3Hasher } from './blake3.ts';
 import { invalidArgument, unimplemented } from './error.ts';
+import { type HashWords, hexOfWords, parseHexBytes, parseHexText, WORD_DIGITS } from './hash-words.ts';
 
-/** What is known of a digest function we can compute: REAPI value, resource name segment, Node's name, hex length. */
+/** Counts bytes into a hash as they pass. */
+interface Hasher {
+  update(bytes: Uint8Array): unknown;
+  digest(encoding: 'hex'): string;
+}
+
+/** What is known of a digest function we can compute: REAPI value, name, hex length. */
 interface FunctionFacts {
   readonly value: DigestFunction_Value;
-  readonly segment: string;
-  readonly algorithm: string;
+  readonly name: string;
   readonly hexLength: number;
   /** The hash of no bytes. */
   readonly emptyHash: string;
+  /** Its first word, by which all other hashes are told apart from it at no cost. */
+  readonly emptyWord: number | undefined;
+  readonly hasher: () => Hasher;
+  readonly hashOf: (bytes: Uint8Array) => string;
 }
 
-const factsOf = (value: DigestFunction_Value, algorithm: string): FunctionFacts => {
-  const emptyHash = createHash(algorithm).digest('hex');
-  return { value, segment: algorithm, algorithm, hexLength: emptyHash.length, emptyHash };
+const factsOf = (
+  value: DigestFunction_Value,
+  name: string,
+  hasher: () => Hasher = () => createHash(name),
+  hashOf: (bytes: Uint8Array) => string = (bytes) => hashAtOnce(name, bytes, 'hex'),
+): FunctionFacts => {
+  const emptyHash = hashOf(new Uint8Array());
+  const emptyWord = parseHexText(emptyHash)?.[0];
+  return { value, name, hexLength: emptyHash.length, emptyHash, emptyWord, hasher, hashOf };
 };
 
-const FUNCTIONS: readonly FunctionFacts[] = [factsOf(DigestFunction_Value.SHA256, 'sha256')];
+/** Of several with hashes of one length, the first is the one meant where none is named. */
+const FUNCTIONS: readonly FunctionFacts[] = [
+  factsOf(DigestFunction_Value.SHA256, 'sha256'),
+  factsOf(
+    DigestFunction_Value.BLAKE3,
+    'blake3',
+    () => new Blake3Hasher(),
+    (bytes) => new Blake3Hasher().update(bytes).digest('hex'),
+  ),
+  factsOf(DigestFunction_Value.SHA1, 'sha1'),
+  factsOf(DigestFunction_Value.SHA384, 'sha384'),
+  factsOf(DigestFunction_Value.SHA512, 'sha512'),
+  factsOf(DigestFunction_Value.MD5, 'md5'),
+];
 
-const BY_VALUE = new Map(FUNCTIONS.map((facts) => [facts.value, facts]));
+const BY_VALUE: readonly (FunctionFacts | undefined)[] = FUNCTIONS.reduce<(FunctionFacts | undefined)[]>(
+  (table, facts) => {
+    table[facts.value] = facts;
+    return table;
+  },
+  [],
+);
 
 /** The facts of an announced function; UNIMPLEMENTED for any other. */
 function supported(digestFunction: DigestFunction_Value): FunctionFacts {
-  const facts = BY_VALUE.get(digestFunction);
+  const facts = BY_VALUE[digestFunction];
   if (facts === undefined) {
-    const expected = FUNCTIONS.map(({ segment }) => segment).join(', ');
+    const expected = FUNCTIONS.map(({ name }) => name).join(', ');
     throw unimplemented(`digest function ${digestFunction} is not supported, expected one of ${expected}`);
   }
   return facts;
 }
 
 /** The function REAPI says is meant where none is named: the one with hashes of this length. */
-function byLength(hash: string): FunctionFacts {
-  const facts = FUNCTIONS.find(({ hexLength }) => hexLength === hash.length);
+function byLength(hexLength: number): FunctionFacts {
+  const facts = FUNCTIONS.find((known) => known.hexLength === hexLength);
   if (facts === undefined) {
-    const expected = FUNCTIONS.map((known) => `${known.hexLength} (${known.segment})`).join(' or ');
-    throw invalidArgument(`digest hash has ${hash.length} characters, expected ${expected}`);
+    const unnamed = FUNCTIONS.filter((known) => known.value !== DigestFunction_Value.BLAKE3);
+    const expected = unnamed.map((known) => `${known.hexLength} (${known.name})`).join(' or ');
+    throw invalidArgument(`digest hash has ${hexLength} characters, expected ${expected}`);
   }
   return facts;
+}
+
+/** The function that is meant by a hash of this many digits, for which `digestFunction` was said. */
+function functionOf(hexLength: number, digestFunction: DigestFunction_Value): FunctionFacts {
+  if (digestFunction === DigestFunction_Value.UNKNOWN) return byLength(hexLength);
+  const facts = supported(digestFunction);
+  if (hexLength === facts.hexLength) return facts;
+  throw invalidArgument(
+    `digest hash has ${hexLength} characters, expected ${facts.hexLength} for ${facts.name}`,
+  );
 }
 
 /** The digest functions this build can compute, in the order announced. */
 export const digestFunctions: readonly DigestFunction_Value[] = FUNCTIONS.map(({ value }) => value);
 
-const LOWER_HEX = /^[0-9a-f]+$/;
+/** Lower-case name of an announced function, as folders and messages have it. */
+export function digestFunctionName(digestFunction: DigestFunction_Value): string {
+  return supported(digestFunction).name;
+}
 
 /**
  * The name of a blob: digest function, hash and size in bytes. Parsed once, at the edge; one that exists is
- * well formed. Compare with {@link Digest.key}.
+ * well formed. Compare with {@link Digest.equals}, or with {@link Digest.key} in maps.
  */
 export class Digest {
-  /** Lower-case hex. */
-  readonly hash: string;
-  readonly sizeBytes: number;
   readonly digestFunction: DigestFunction_Value;
+  readonly sizeBytes: number;
+  /** The hash's first 32 bytes (0 behind the end of a shorter one), for indexes that hold no strings. */
+  readonly words: HashWords;
+  /** Hex digits behind those; '' for hashes of up to 32 bytes. */
+  readonly tail: string;
+  #hash: string | undefined;
 
-  private constructor(digestFunction: DigestFunction_Value, hash: string, sizeBytes: number) {
-    this.digestFunction = digestFunction;
-    this.hash = hash;
+  private constructor(facts: FunctionFacts, words: HashWords, tail: string, sizeBytes: number) {
+    this.digestFunction = facts.value;
     this.sizeBytes = sizeBytes;
+    this.words = words;
+    this.tail = tail;
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+      throw invalidArgument(`digest size is ${sizeBytes} bytes, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
+    }
+    if ((sizeBytes === 0) !== (words[0] === facts.emptyWord && this.hash === facts.emptyHash)) {
+      throw invalidArgument(
+        `digest ${this.hash}/${sizeBytes} is impossible: only the empty blob has size 0 and its hash`,
+      );
+    }
   }
 
   /**
@@ -74,23 +136,21 @@ export class Digest {
     sizeBytes: number,
     digestFunction: DigestFunction_Value = DigestFunction_Value.UNKNOWN,
   ): Digest {
-    const facts =
-      digestFunction === DigestFunction_Value.UNKNOWN ? byLength(hash) : supported(digestFunction);
-    if (hash.length !== facts.hexLength) {
-      throw invalidArgument(
-        `digest hash has ${hash.length} characters, expected ${facts.hexLength} for ${facts.segment}`,
-      );
-    }
-    if (!LOWER_HEX.test(hash)) throw invalidArgument('digest hash is not lower-case hexadecimal');
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
-      throw invalidArgument(`digest size is ${sizeBytes} bytes, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
-    }
-    if ((sizeBytes === 0) !== (hash === facts.emptyHash)) {
-      throw invalidArgument(
-        `digest ${hash}/${sizeBytes} is impossible: only the empty blob has size 0 and its hash`,
-      );
-    }
-    return new Digest(facts.value, hash, sizeBytes);
+    const facts = functionOf(hash.length, digestFunction);
+    const words = parseHexText(hash);
+    if (words === undefined) throw notHex();
+    const digest = new Digest(facts, words, hash.slice(WORD_DIGITS), sizeBytes);
+    digest.#hash = hash;
+    return digest;
+  }
+
+  /** As {@link Digest.of}, from the hash's digits as they stand on the wire. */
+  static ofHex(hex: Uint8Array, sizeBytes: number, digestFunction: DigestFunction_Value): Digest {
+    const facts = functionOf(hex.length, digestFunction);
+    const words = parseHexBytes(hex);
+    if (words === undefined) throw notHex();
+    const tail = hex.length > WORD_DIGITS ? Buffer.from(hex.subarray(WORD_DIGITS)).toString('latin1') : '';
+    return new Digest(facts, words, tail, sizeBytes);
   }
 
   /** From the wire; a missing message is INVALID_ARGUMENT. */
@@ -107,9 +167,17 @@ export class Digest {
     bytes: Uint8Array,
     digestFunction: DigestFunction_Value = DigestFunction_Value.SHA256,
   ): Digest {
-    const hasher = new DigestHasher(digestFunction);
-    hasher.update(bytes);
-    return hasher.digest();
+    return Digest.of(supported(digestFunction).hashOf(bytes), bytes.byteLength, digestFunction);
+  }
+
+  /** Lower-case hex. */
+  get hash(): string {
+    if (this.#hash === undefined) {
+      const digits = hexOfWords(this.words);
+      const { hexLength } = supported(this.digestFunction);
+      this.#hash = hexLength < WORD_DIGITS ? digits.slice(0, hexLength) : digits + this.tail;
+    }
+    return this.#hash;
   }
 
   /** True for the empty blob, which every store has. */
@@ -120,6 +188,15 @@ export class Digest {
   /** Equal for equal digests; for maps and sets. */
   get key(): string {
     return `${this.digestFunction}-${this.hash}-${this.sizeBytes}`;
+  }
+
+  /** The same function, hash and size. */
+  equals(other: Digest): boolean {
+    return (
+      this.sizeBytes === other.sizeBytes &&
+      this.digestFunction === other.digestFunction &&
+      this.hash === other.hash
+    );
   }
 
   /** As the wire has it; the function travels beside it. */
@@ -136,12 +213,12 @@ export class Digest {
 /** Counts and hashes bytes as they pass. */
 export class DigestHasher {
   readonly #digestFunction: DigestFunction_Value;
-  readonly #hash;
+  readonly #hasher: Hasher;
   #sizeBytes = 0;
 
   constructor(digestFunction: DigestFunction_Value) {
     this.#digestFunction = digestFunction;
-    this.#hash = createHash(supported(digestFunction).algorithm);
+    this.#hasher = supported(digestFunction).hasher();
   }
 
   /** Bytes seen so far. */
@@ -151,11 +228,15 @@ export class DigestHasher {
 
   update(bytes: Uint8Array): void {
     this.#sizeBytes += bytes.byteLength;
-    this.#hash.update(bytes);
+    this.#hasher.update(bytes);
   }
 
   /** Ends the count; call once. */
   digest(): Digest {
-    return Digest.of(this.#hash.digest('hex'), this.#sizeBytes, this.#digestFunction);
+    return Digest.of(this.#hasher.digest('hex'), this.#sizeBytes, this.#digestFunction);
   }
+}
+
+function notHex() {
+  return invalidArgument('digest hash is not lower-case hexadecimal');
 }

@@ -10,6 +10,7 @@ import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
 import type { ActionCacheDefinition } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { checkActionResult } from '../actions/check-action-result.ts';
+import { blobOptionsOf } from './blob-options.ts';
 import { inlineOutputs } from './inline-outputs.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
 
@@ -26,15 +27,16 @@ export function actionCacheService({
   updateEnabled,
 }: ActionCacheServiceDependencies): ServiceImplementation<ActionCacheDefinition> {
   return {
-    async getActionResult(request, { signal }) {
+    async getActionResult(request, context) {
       const { instanceName, digestFunction } = request;
-      const { actionCache, blobStore: store } = storesOf(instanceName);
+      const { actionCache, blobStore: store } = storesOf(instanceName, context.caller);
+      const options = blobOptionsOf(context);
       const actionDigest = Digest.fromMessage(request.actionDigest, digestFunction);
-      const result = await actionCache.get({ instanceName, actionDigest }, { signal });
+      const result = await actionCache.get({ instanceName, actionDigest }, options);
       if (result === undefined) throw miss(actionDigest);
       try {
         const { digestFunction: ofAction } = actionDigest;
-        return await inlineOutputs(result, request, { store, digestFunction: ofAction, signal });
+        return await inlineOutputs(result, request, { ...options, store, digestFunction: ofAction });
       } catch (error) {
         // A blob of it was found to be damaged just now, so it is no hit any more.
         if (isIngotError(error, Code.NOT_FOUND) || isIngotError(error, Code.DATA_LOSS))
@@ -42,14 +44,14 @@ export function actionCacheService({
         throw error;
       }
     },
-    async updateActionResult(request, { signal }) {
+    async updateActionResult(request, context) {
       const { instanceName, digestFunction, actionResult } = request;
-      const { actionCache } = storesOf(instanceName);
+      const { actionCache } = storesOf(instanceName, context.caller);
       if (!updateEnabled) throw permissionDenied('UpdateActionResult is not open to clients of this cache');
       const actionDigest = Digest.fromMessage(request.actionDigest, digestFunction);
       if (actionResult === undefined) throw invalidArgument('UpdateActionResult: action result is missing');
       checkActionResult(actionResult, actionDigest.digestFunction);
-      await actionCache.put({ instanceName, actionDigest }, actionResult, { signal });
+      await actionCache.put({ instanceName, actionDigest }, actionResult, blobOptionsOf(context));
       return actionResult;
     },
   };

@@ -1,7 +1,6 @@
 import { mapConcurrent } from '../../core/concurrency.ts';
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, notFound } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
 import {
   type BatchReadBlobsRequest,
@@ -11,7 +10,7 @@ import {
   type DigestFunction_Value,
   type Digest as DigestMessage,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX, RESPONSE_BYTES_MAX } from './cache-limits.ts';
 
@@ -25,7 +24,7 @@ const NO_BYTES = Buffer.alloc(0);
 export async function batchReadBlobs(
   { digests, digestFunction }: BatchReadBlobsRequest,
   store: BlobStore,
-  options: IoOptions,
+  options: BlobOptions,
 ): Promise<BatchReadBlobsResponse> {
   const bytes = digests.reduce((sum, { sizeBytes }) => sum + Math.max(0, sizeBytes), 0);
   if (bytes > BATCH_TOTAL_BYTES_MAX) {
@@ -44,7 +43,11 @@ export async function batchReadBlobs(
     async (digest, signal): Promise<BatchReadBlobsResponse_Response> => {
       const compressor = Compressor_Value.IDENTITY;
       try {
-        const data = await readBlob(digest, digestFunction, { store, signal });
+        const data = await readBlob(digest, digestFunction, {
+          store,
+          signal,
+          invocationId: options.invocationId,
+        });
         return { digest, data, status: okStatus, compressor };
       } catch (error) {
         return { digest, data: NO_BYTES, status: statusOf(error), compressor };
@@ -58,10 +61,10 @@ export async function batchReadBlobs(
 async function readBlob(
   message: DigestMessage,
   digestFunction: DigestFunction_Value,
-  { store, signal }: IoOptions & { readonly store: BlobStore },
+  { store, ...options }: BlobOptions & { readonly store: BlobStore },
 ): Promise<Buffer> {
   const digest = Digest.fromMessage(message, digestFunction);
-  const source = await store.read(digest, undefined, { signal });
+  const source = await store.read(digest, undefined, options);
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
   return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
 }

@@ -1,7 +1,6 @@
 import { mapConcurrent } from '../../core/concurrency.ts';
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, unimplemented } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import { bytesOf } from '../../core/streams.ts';
 import {
   type BatchUpdateBlobsRequest,
@@ -11,7 +10,7 @@ import {
   compressor_ValueToJSON,
   type DigestFunction_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
 
@@ -22,7 +21,7 @@ const WRITES_AT_ONCE = 16;
 export async function batchUpdateBlobs(
   { requests, digestFunction }: BatchUpdateBlobsRequest,
   store: BlobStore,
-  options: IoOptions,
+  options: BlobOptions,
 ): Promise<BatchUpdateBlobsResponse> {
   const bytes = requests.reduce((sum, { data }) => sum + data.byteLength, 0);
   if (bytes > BATCH_TOTAL_BYTES_MAX) {
@@ -35,7 +34,7 @@ export async function batchUpdateBlobs(
     WRITES_AT_ONCE,
     async (request, signal) => {
       try {
-        await update(request, digestFunction, { store, signal });
+        await update(request, digestFunction, { store, signal, invocationId: options.invocationId });
         return { digest: request.digest, status: okStatus };
       } catch (error) {
         return { digest: request.digest, status: statusOf(error) };
@@ -49,11 +48,11 @@ export async function batchUpdateBlobs(
 async function update(
   { digest: message, data, compressor }: BatchUpdateBlobsRequest_Request,
   digestFunction: DigestFunction_Value,
-  { store, signal }: IoOptions & { readonly store: BlobStore },
+  { store, ...options }: BlobOptions & { readonly store: BlobStore },
 ): Promise<void> {
   const digest = Digest.fromMessage(message, digestFunction);
   if (compressor !== Compressor_Value.IDENTITY) {
     throw unimplemented(`Write ${digest}: compressor ${compressor_ValueToJSON(compressor)} is not announced`);
   }
-  await store.write(digest, bytesOf(data), { signal });
+  await store.write(digest, bytesOf(data), options);
 }

@@ -12,6 +12,7 @@ export interface BlobUpload {
   readonly store: BlobStore;
   readonly sessions: WriteSessions;
   readonly signal: AbortSignal;
+  readonly invocationId: string | undefined;
   /** The first message, which has named the blob. */
   readonly first: WriteRequest;
   /** The messages after it. */
@@ -23,10 +24,10 @@ export interface BlobUpload {
  * ends. One that ends without finish_write is answered with what has arrived, and may be resumed.
  */
 export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
-  const { name, store, sessions, signal, first, requests } = upload;
+  const { name, store, sessions, signal, invocationId, first, requests } = upload;
   throwIfAborted(signal);
   if (await isDone(upload)) return { committedSize: name.digest.sizeBytes };
-  using attachment = sessions.attach(name, { offset: first.writeOffset, store, signal });
+  using attachment = sessions.attach(name, { offset: first.writeOffset, store, signal, invocationId });
   const { session } = attachment;
   let request: WriteRequest | undefined = first;
   while (!session.isFinishing) {
@@ -48,9 +49,9 @@ export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
 }
 
 /** A client that comes back to an upload may find that the blob is there by now, however it came. */
-async function isDone({ name, store, sessions, signal, first }: BlobUpload): Promise<boolean> {
+async function isDone({ name, store, sessions, signal, invocationId, first }: BlobUpload): Promise<boolean> {
   if (first.writeOffset === 0 || sessions.committedBytes(name) !== undefined) return false;
-  return (await store.findMissing([name.digest], { signal })).length === 0;
+  return (await store.findMissing([name.digest], { signal, invocationId })).length === 0;
 }
 
 /** Waits for the store; INVALID_ARGUMENT when another message comes instead of the end. */

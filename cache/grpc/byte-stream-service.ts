@@ -21,6 +21,7 @@ import type {
   WriteResponse,
 } from '../../proto/gen/google/bytestream/bytestream.ts';
 import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
+import { blobOptionsOf } from './blob-options.ts';
 import { receiveBlob } from './blob-upload.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
 import { receiveLog } from './log-upload.ts';
@@ -47,20 +48,21 @@ export function byteStreamService(
 async function* read(
   { storesOf, logStreams }: ByteStreamServiceDependencies,
   { resourceName, readOffset, readLimit }: ReadRequest,
-  { signal }: CallContext,
+  context: CallContext,
 ): AsyncGenerator<ReadResponse, void, undefined> {
   if (readOffset < 0) throw outOfRange(`read_offset is ${readOffset}, expected 0 or more`);
   if (readLimit < 0) throw invalidArgument(`read_limit is ${readLimit}, expected 0 or more`);
   const limit = readLimit === 0 ? undefined : readLimit;
   if (isLogName(resourceName)) {
-    storesOf(parseLogName(resourceName).instanceName);
+    storesOf(parseLogName(resourceName).instanceName, context.caller);
+    const { signal } = context;
     yield* responses(cutOff(logStreams.read(resourceName, readOffset, { signal }), limit));
     return;
   }
   const { instanceName, digest, compressor } = parseReadName(resourceName);
   checkCompressor(compressor);
-  const { blobStore } = storesOf(instanceName);
-  const source = await blobStore.read(digest, { offset: readOffset, limit }, { signal });
+  const { blobStore } = storesOf(instanceName, context.caller);
+  const source = await blobStore.read(digest, { offset: readOffset, limit }, blobOptionsOf(context));
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
   yield* responses(source);
 }
@@ -84,35 +86,35 @@ async function* cutOff(
 async function write(
   { storesOf, logStreams, sessions }: ByteStreamServiceDependencies,
   stream: AsyncIterable<WriteRequest>,
-  { signal }: CallContext,
+  { signal, invocationId, caller }: CallContext,
 ): Promise<WriteResponse> {
   const requests = stream[Symbol.asyncIterator]();
   const { done, value: first } = await requests.next();
   if (done || first === undefined) throw invalidArgument('Write: the stream has no message');
   if (first.resourceName === '') throw invalidArgument('Write: the first message has no resource name');
   if (isLogName(first.resourceName)) {
-    storesOf(parseLogName(first.resourceName).instanceName);
+    storesOf(parseLogName(first.resourceName).instanceName, caller);
     const rest = { [Symbol.asyncIterator]: () => requests };
     return receiveLog({ name: first.resourceName, logStreams, signal, first, requests: rest });
   }
   const name = parseUploadName(first.resourceName);
-  const { blobStore } = storesOf(name.instanceName);
-  return receiveBlob({ name, store: blobStore, sessions, signal, first, requests });
+  const { blobStore } = storesOf(name.instanceName, caller);
+  return receiveBlob({ name, store: blobStore, sessions, signal, invocationId, first, requests });
 }
 
 async function queryWriteStatus(
   { storesOf, logStreams, sessions }: ByteStreamServiceDependencies,
   { resourceName }: QueryWriteStatusRequest,
-  { signal }: CallContext,
+  context: CallContext,
 ): Promise<QueryWriteStatusResponse> {
   if (isLogName(resourceName)) {
-    storesOf(parseLogName(resourceName).instanceName);
-    const status = await logStreams.status(resourceName, { signal });
+    storesOf(parseLogName(resourceName).instanceName, context.caller);
+    const status = await logStreams.status(resourceName, { signal: context.signal });
     return { committedSize: status?.sizeBytes ?? 0, complete: status?.ended ?? false };
   }
   const name = parseUploadName(resourceName);
-  const { blobStore } = storesOf(name.instanceName);
-  const [missing] = await blobStore.findMissing([name.digest], { signal });
+  const { blobStore } = storesOf(name.instanceName, context.caller);
+  const [missing] = await blobStore.findMissing([name.digest], blobOptionsOf(context));
   if (missing === undefined) return { committedSize: name.digest.sizeBytes, complete: true };
   // Of an upload nobody knows, nothing has arrived: true, and Bazel begins anew where NOT_FOUND would end its build.
   return { committedSize: sessions.committedBytes(name) ?? 0, complete: false };

@@ -26,8 +26,8 @@ export function capabilitiesService({
   executionCapabilities,
 }: CapabilitiesServiceDependencies): ServiceImplementation<CapabilitiesDefinition> {
   return {
-    async getCapabilities({ instanceName }) {
-      storesOf(instanceName);
+    async getCapabilities({ instanceName }, { caller }) {
+      storesOf(instanceName, caller);
       return {
         cacheCapabilities,
         executionCapabilities,

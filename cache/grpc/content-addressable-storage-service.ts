@@ -8,6 +8,7 @@ import type {
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { batchReadBlobs } from './batch-read-blobs.ts';
 import { batchUpdateBlobs } from './batch-update-blobs.ts';
+import { blobOptionsOf } from './blob-options.ts';
 import { FIND_MISSING_DIGESTS_MAX } from './cache-limits.ts';
 import { getTree } from './get-tree.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
@@ -24,20 +25,22 @@ export interface ContentAddressableStorageServiceDependencies {
 export function contentAddressableStorageService({
   storesOf,
 }: ContentAddressableStorageServiceDependencies): ServiceImplementation<ContentAddressableStorageDefinition> {
-  const blobStoreOf = ({ instanceName }: { readonly instanceName: string }) =>
-    storesOf(instanceName).blobStore;
+  const blobStoreOf = ({ instanceName }: { readonly instanceName: string }, { caller }: CallContext) =>
+    storesOf(instanceName, caller).blobStore;
   return {
-    async findMissingBlobs(request, { signal }) {
-      const store = blobStoreOf(request);
-      return findMissingBlobs(request, (digests) => store.findMissing(digests, { signal }));
+    async findMissingBlobs(request, context) {
+      const store = blobStoreOf(request, context);
+      const options = blobOptionsOf(context);
+      return findMissingBlobs(request, (digests) => store.findMissing(digests, options));
     },
-    async batchUpdateBlobs(request, { signal }) {
-      return batchUpdateBlobs(request, blobStoreOf(request), { signal });
+    async batchUpdateBlobs(request, context) {
+      return batchUpdateBlobs(request, blobStoreOf(request, context), blobOptionsOf(context));
     },
-    async batchReadBlobs(request, { signal }) {
-      return batchReadBlobs(request, blobStoreOf(request), { signal });
+    async batchReadBlobs(request, context) {
+      return batchReadBlobs(request, blobStoreOf(request, context), blobOptionsOf(context));
     },
-    getTree: (request, { signal }: CallContext) => getTree(request, blobStoreOf(request), { signal }),
+    getTree: (request, context: CallContext) =>
+      getTree(request, blobStoreOf(request, context), blobOptionsOf(context)),
     async splitBlob() {
       throw unimplemented('SplitBlob is not announced');
     },

@@ -1,12 +1,11 @@
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, notFound } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import type {
   Directory,
   GetTreeRequest,
   GetTreeResponse,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { walkTree } from '../tree/tree-walk.ts';
 
 /** Directories of one response, whatever the client asks for. */
@@ -21,7 +20,7 @@ const PAGE_BYTES_MAX = 1024 * 1024;
 export async function* getTree(
   { rootDigest, digestFunction, pageSize, pageToken }: GetTreeRequest,
   store: BlobStore,
-  options: IoOptions,
+  options: BlobOptions,
 ): AsyncGenerator<GetTreeResponse, void, undefined> {
   if (pageSize < 0) throw invalidArgument(`page_size is ${pageSize}, expected 0 or more`);
   const root = Digest.fromMessage(rootDigest, digestFunction);

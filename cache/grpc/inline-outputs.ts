@@ -1,13 +1,12 @@
 import { Digest } from '../../core/digest.ts';
 import { notFound } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
 import {
   ActionResult,
   type DigestFunction_Value,
   type Digest as DigestMessage,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { INLINE_BYTES_MAX, RESPONSE_BYTES_MAX } from './cache-limits.ts';
 
 /** What a client would like to have in the result itself. */
@@ -19,7 +18,7 @@ export interface InlineHints {
 }
 
 /** What {@link inlineOutputs} needs besides the result. */
-export interface InlineOptions extends IoOptions {
+export interface InlineOptions extends BlobOptions {
   readonly store: BlobStore;
   readonly digestFunction: DigestFunction_Value;
 }
@@ -63,10 +62,10 @@ class Inliner {
 
   async bytesOf(message: DigestMessage | undefined, otherwise: Uint8Array): Promise<Uint8Array> {
     if (message === undefined) return otherwise;
-    const { store, digestFunction, signal } = this.#options;
+    const { store, digestFunction, ...options } = this.#options;
     const digest = Digest.fromMessage(message, digestFunction);
     if (digest.sizeBytes > this.#bytesLeft) return otherwise;
-    const source = await store.read(digest, undefined, { signal });
+    const source = await store.read(digest, undefined, options);
     if (source === undefined) throw notFound(`blob ${digest} is not here`);
     this.#bytesLeft -= digest.sizeBytes;
     return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });

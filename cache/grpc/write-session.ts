@@ -10,6 +10,8 @@ import { PushSource } from './push-source.ts';
 export interface WriteSessionOptions {
   readonly digest: Digest;
   readonly store: BlobStore;
+  /** The build that it is part of. */
+  readonly invocationId?: string | undefined;
   /** Of memory for pieces that the store has not taken yet. */
   readonly budget: ByteBudget;
   /** Called once, when the store has taken the blob or refused it. */
@@ -121,7 +123,8 @@ export class WriteSession {
   async #store(): Promise<void> {
     let error: IngotError | undefined;
     try {
-      await this.#options.store.write(this.digest, this.#source, { signal: this.#abort.signal });
+      const { store, invocationId } = this.#options;
+      await store.write(this.digest, this.#source, { signal: this.#abort.signal, invocationId });
     } catch (thrown) {
       error = toIngotError(thrown);
     }

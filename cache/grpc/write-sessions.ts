@@ -36,6 +36,19 @@ export interface UploadName {
   readonly digest: Digest;
 }
 
+/** Where an upload goes, and as part of which build. */
+interface WriteTarget {
+  readonly store: BlobStore;
+  readonly invocationId?: string | undefined;
+}
+
+/** A stream that brings the next bytes of an upload. */
+export interface WriteStream extends WriteTarget {
+  /** Where its first piece belongs. */
+  readonly offset: number;
+  readonly signal: AbortSignal;
+}
+
 interface Entry {
   readonly key: string;
   readonly session: WriteSession;
@@ -70,14 +83,7 @@ export class WriteSessions implements AsyncDisposable {
    * Attaches a stream to its upload, taking it over from another stream. One that begins at 0 begins anew.
    * RESOURCE_EXHAUSTED when there are too many.
    */
-  attach(
-    name: UploadName,
-    {
-      offset,
-      store,
-      signal,
-    }: { readonly offset: number; readonly store: BlobStore; readonly signal: AbortSignal },
-  ): WriteAttachment {
+  attach(name: UploadName, { offset, store, signal, invocationId }: WriteStream): WriteAttachment {
     if (this.#closed) throw unavailable('the server is closing');
     const key = keyOf(name);
     let entry = this.#entries.get(key);
@@ -90,7 +96,7 @@ export class WriteSessions implements AsyncDisposable {
       this.#giveUp(entry, aborted(`Write ${name.digest}: the upload was begun anew`));
       entry = undefined;
     }
-    entry ??= this.#open(key, name.digest, store);
+    entry ??= this.#open(key, name.digest, { store, invocationId });
     entry.cancelTimer?.();
     entry.cancelTimer = undefined;
     const attached = entry;
@@ -109,7 +115,7 @@ export class WriteSessions implements AsyncDisposable {
     return this.close();
   }
 
-  #open(key: string, digest: Digest, store: BlobStore): Entry {
+  #open(key: string, digest: Digest, { store, invocationId }: WriteTarget): Entry {
     if (this.#entries.size >= this.#limits.sessionsMax && !this.#giveUpOldest()) {
       throw resourceExhausted(
         `Write ${digest}: ${this.#limits.sessionsMax} uploads are under way, as many as are allowed`,
@@ -120,7 +126,8 @@ export class WriteSessions implements AsyncDisposable {
       entry.cancelTimer?.();
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
     };
-    const entry: Entry = { key, session: new WriteSession({ digest, store, budget: this.#budget, onOver }) };
+    const session = new WriteSession({ digest, store, invocationId, budget: this.#budget, onOver });
+    const entry: Entry = { key, session };
     this.#entries.set(key, entry);
     return entry;
   }

@@ -52,7 +52,7 @@ export class HttpAcView implements HttpView {
   async size(read: HttpRead): Promise<number | undefined> {
     const { opaqueEntries, storesOf } = this.#dependencies;
     const opaque = await opaqueEntries.get(read.target);
-    const { blobStore } = storesOf(read.target.instanceName);
+    const { blobStore } = storesOf(read.target.instanceName, read.caller);
     const isThere =
       opaque !== undefined && (await blobStore.findMissing([opaque], { signal: read.signal })).length === 0;
     return isThere ? opaque.sizeBytes : (await this.#result(read))?.byteLength;
@@ -60,8 +60,8 @@ export class HttpAcView implements HttpView {
 
   async get(read: HttpRead): Promise<HttpContent | undefined> {
     const { opaqueEntries, storesOf } = this.#dependencies;
-    const { target, signal } = read;
-    const { blobStore } = storesOf(target.instanceName);
+    const { target, caller, signal } = read;
+    const { blobStore } = storesOf(target.instanceName, caller);
     const opaque = await opaqueEntries.get(target);
     if (opaque !== undefined) {
       const source = await blobStore.read(opaque, undefined, { signal });
@@ -72,9 +72,9 @@ export class HttpAcView implements HttpView {
     return bytes === undefined ? undefined : { sizeBytes: bytes.byteLength, source: bytesOf(bytes) };
   }
 
-  async put({ target, contentBytes, body, signal }: HttpWrite): Promise<void> {
+  async put({ target, caller, contentBytes, body, signal }: HttpWrite): Promise<void> {
     const { storesOf, opaqueEntries, ingest, blobBytesMax, updateEnabled } = this.#dependencies;
-    const { actionCache } = storesOf(target.instanceName);
+    const { actionCache } = storesOf(target.instanceName, caller);
     if (!updateEnabled) throw permissionDenied('PUT below /ac is not open to clients of this cache');
     const pieces = body[Symbol.asyncIterator]();
     const loan = new ByteLoan(this.#budget);
@@ -100,8 +100,8 @@ export class HttpAcView implements HttpView {
     }
   }
 
-  async #result({ target, signal }: HttpRead): Promise<Uint8Array | undefined> {
-    const { actionCache } = this.#dependencies.storesOf(target.instanceName);
+  async #result({ target, caller, signal }: HttpRead): Promise<Uint8Array | undefined> {
+    const { actionCache } = this.#dependencies.storesOf(target.instanceName, caller);
     const result = await actionCache.get(keyOf(target), { signal });
     return result === undefined ? undefined : ActionResult.encode(result).finish();
   }

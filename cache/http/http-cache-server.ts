@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
+import { anonymous } from '../../core/caller.ts';
 import { cancelled, invalidArgument, isIngotError, notFound } from '../../core/error.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import { httpError } from './http-error.ts';
@@ -79,7 +80,7 @@ export class HttpCacheServer implements AsyncDisposable {
   async #get(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const target = parseHttpTarget(request.url);
     const abort = untilClosed(reply);
-    const content = await this.#viewOf(target).get({ target, signal: abort.signal });
+    const content = await this.#viewOf(target).get({ target, caller: anonymous, signal: abort.signal });
     if (content === undefined) throw absent(target);
     reply.header('content-length', content.sizeBytes).type('application/octet-stream');
     const stream = Readable.from(content.source, { objectMode: false });
@@ -93,7 +94,7 @@ export class HttpCacheServer implements AsyncDisposable {
   async #head(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const target = parseHttpTarget(request.url);
     const { signal } = untilClosed(reply);
-    const sizeBytes = await this.#viewOf(target).size({ target, signal });
+    const sizeBytes = await this.#viewOf(target).size({ target, caller: anonymous, signal });
     if (sizeBytes === undefined) return reply.code(404).send();
     return reply.header('content-length', sizeBytes).type('application/octet-stream').send();
   }
@@ -110,7 +111,13 @@ export class HttpCacheServer implements AsyncDisposable {
     if (contentBytes !== undefined && contentBytes > blobBytesMax) {
       return reply.code(413).send(`at most ${blobBytesMax} bytes are accepted\n`);
     }
-    await this.#viewOf(target).put({ target, signal, contentBytes, body: bodyOf(request) });
+    await this.#viewOf(target).put({
+      target,
+      caller: anonymous,
+      signal,
+      contentBytes,
+      body: bodyOf(request),
+    });
     return reply.code(200).send();
   }
 

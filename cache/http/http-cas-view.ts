@@ -31,25 +31,25 @@ export class HttpCasView implements HttpView {
     this.#dependencies = dependencies;
   }
 
-  async size({ target, signal }: HttpRead): Promise<number | undefined> {
-    const { blobStore } = this.#dependencies.storesOf(target.instanceName);
+  async size({ target, caller, signal }: HttpRead): Promise<number | undefined> {
+    const { blobStore } = this.#dependencies.storesOf(target.instanceName, caller);
     const digest = await this.#find(target.hash);
     if (digest === undefined) return undefined;
     const [missing] = await blobStore.findMissing([digest], { signal });
     return missing === undefined ? digest.sizeBytes : undefined;
   }
 
-  async get({ target, signal }: HttpRead): Promise<HttpContent | undefined> {
-    const { blobStore } = this.#dependencies.storesOf(target.instanceName);
+  async get({ target, caller, signal }: HttpRead): Promise<HttpContent | undefined> {
+    const { blobStore } = this.#dependencies.storesOf(target.instanceName, caller);
     const digest = await this.#find(target.hash);
     if (digest === undefined) return undefined;
     const source = await blobStore.read(digest, undefined, { signal });
     return source === undefined ? undefined : contentOf(digest, source);
   }
 
-  async put({ target, contentBytes, body, signal }: HttpWrite): Promise<void> {
+  async put({ target, caller, contentBytes, body, signal }: HttpWrite): Promise<void> {
     const { storesOf, ingest, blobBytesMax } = this.#dependencies;
-    const { blobStore } = storesOf(target.instanceName);
+    const { blobStore } = storesOf(target.instanceName, caller);
     if (contentBytes !== undefined) {
       await blobStore.write(Digest.of(target.hash, contentBytes, SHA256), body, { signal });
       return;

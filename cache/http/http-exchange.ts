@@ -1,9 +1,11 @@
+import type { Caller } from '../../core/caller.ts';
 import type { Digest } from '../../core/digest.ts';
 import type { HttpTarget } from './http-target.ts';
 
 /** A GET as the views see it. */
 export interface HttpRead {
   readonly target: HttpTarget;
+  readonly caller: Caller;
   readonly signal: AbortSignal;
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { anonymous, type Caller } from '../caller.ts';
 import { cancelled, type IngotError } from '../error.ts';
 import { parseRequestMetadata, REQUEST_METADATA_HEADER } from './rpc-request-metadata.ts';
 import type { CallContext } from './rpc-service.ts';
@@ -15,11 +16,13 @@ export interface ServerCallContextOptions {
 export class ServerCallContext implements CallContext {
   readonly deadlineMs: number | undefined;
   readonly peer: string;
+  readonly caller: Caller = anonymous;
   readonly #headers: IncomingHttpHeaders;
   #controller: AbortController | undefined;
   #over = false;
   #reason: IngotError | undefined;
   #metadata: ReadonlyMap<string, string> | undefined;
+  #requestMetadata: RequestMetadata | undefined;
 
   constructor({ headers, deadlineMs, peer }: ServerCallContextOptions) {
     this.#headers = headers;
@@ -45,7 +48,14 @@ export class ServerCallContext implements CallContext {
   }
 
   get requestMetadata(): RequestMetadata | undefined {
-    return parseRequestMetadata(this.metadata.get(REQUEST_METADATA_HEADER));
+    const header = this.#headers[REQUEST_METADATA_HEADER];
+    if (header === undefined) return undefined;
+    this.#requestMetadata ??= parseRequestMetadata(Array.isArray(header) ? header[0] : header);
+    return this.#requestMetadata;
+  }
+
+  get invocationId(): string | undefined {
+    return this.requestMetadata?.toolInvocationId || undefined;
   }
 
   /** Aborts the signal, with CANCELLED when all went well. The first time counts. */

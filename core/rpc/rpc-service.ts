@@ -1,5 +1,6 @@
 import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { Caller } from '../caller.ts';
 
 /** Encodes and decodes one message type; what ts-proto generates fits. */
 export interface MessageCodec<T> {
@@ -46,6 +47,9 @@ export interface CallContext {
   readonly peer: string;
   /** From the RequestMetadata header, when there is a well-formed one. */
   readonly requestMetadata: RequestMetadata | undefined;
+  /** Its tool_invocation_id, unless it is empty: the build that the call is part of. */
+  readonly invocationId: string | undefined;
+  readonly caller: Caller;
 }
 
 type Incoming<M extends MethodDefinition> = M['requestStream'] extends true

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { anonymous } from '../../../core/caller.ts';
 import { cancelled } from '../../../core/error.ts';
 import { HealthService, WHOLE_SERVER } from '../../../core/rpc/health-service.ts';
 import type { CallContext } from '../../../core/rpc/rpc-service.ts';
@@ -14,6 +15,8 @@ const context = (signal: AbortSignal): CallContext => ({
   metadata: new Map(),
   peer: 'test',
   requestMetadata: undefined,
+  invocationId: undefined,
+  caller: anonymous,
 });
 
 describe('HealthService', () => {
