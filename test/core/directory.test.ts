@@ -112,7 +112,7 @@ describe('parseDirectory', () => {
     [
       'a short hash',
       { hash: 'ab', sizeBytes: 5 },
-      'directory: "a": digest hash has 2 characters, expected 64 (sha256)',
+      'directory: "a": digest hash has 2 characters, expected 64 (sha256) or 40 (sha1) or 96 (sha384) or 128 (sha512) or 32 (md5)',
     ],
     [
       'size -1',
@@ -128,10 +128,10 @@ describe('parseDirectory', () => {
 
   test('refuses a digest that is not of the function said', () => {
     expect(
-      thrown(() => parseDirectory(encoded({ files: [file('a')] }), DigestFunction_Value.BLAKE3)),
+      thrown(() => parseDirectory(encoded({ files: [file('a')] }), DigestFunction_Value.SHA1)),
     ).toMatchObject({
-      code: Code.UNIMPLEMENTED,
-      message: 'directory: "a": digest function 9 is not supported, expected one of sha256',
+      code: Code.INVALID_ARGUMENT,
+      message: 'directory: "a": digest hash has 64 characters, expected 40 for sha1',
     });
   });
 

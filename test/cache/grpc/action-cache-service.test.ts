@@ -206,7 +206,7 @@ describe('GetCapabilities', () => {
     const seen = await capabilities.getCapabilities({ instanceName: 'team/a' });
     expect(seen).toMatchObject({
       cacheCapabilities: {
-        digestFunctions: [1],
+        digestFunctions: [1, 9, 2, 5, 6, 3],
         actionCacheUpdateCapabilities: { updateEnabled: true },
         maxBatchTotalSizeBytes: 3_670_016,
         supportedCompressors: [],

@@ -50,8 +50,16 @@ describe('FindMissingBlobs', () => {
     const { hash } = fresh(10).digest;
     const lies: [string, number, string][] = [
       [hash.toUpperCase(), 10, 'digest hash is not lower-case hexadecimal'],
-      [hash.slice(1), 10, 'digest hash has 63 characters, expected 64 (sha256)'],
-      [`${hash}0`, 10, 'digest hash has 65 characters, expected 64 (sha256)'],
+      [
+        hash.slice(1),
+        10,
+        'digest hash has 63 characters, expected 64 (sha256) or 40 (sha1) or 96 (sha384) or 128 (sha512) or 32 (md5)',
+      ],
+      [
+        `${hash}0`,
+        10,
+        'digest hash has 65 characters, expected 64 (sha256) or 40 (sha1) or 96 (sha384) or 128 (sha512) or 32 (md5)',
+      ],
       [hash, -1, 'digest size is -1 bytes, expected 0 to 9007199254740991'],
       [hash, 0, `digest ${hash}/0 is impossible: only the empty blob has size 0 and its hash`],
     ];
@@ -160,7 +168,10 @@ describe('BatchReadBlobs', () => {
       [Code.OK, ''],
       [Code.NOT_FOUND, `blob ${absent.digest} is not here`],
       [Code.OK, ''],
-      [Code.INVALID_ARGUMENT, 'digest hash has 8 characters, expected 64 (sha256)'],
+      [
+        Code.INVALID_ARGUMENT,
+        'digest hash has 8 characters, expected 64 (sha256) or 40 (sha1) or 96 (sha384) or 128 (sha512) or 32 (md5)',
+      ],
     ]);
     expect(present.bytes.equals(responses[2]!.data)).toBe(true);
   });
