@@ -25,6 +25,7 @@ import { WriteSessions } from './grpc/write-sessions.ts';
 import { HttpAcView } from './http/http-ac-view.ts';
 import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
 import { HttpCasView } from './http/http-cas-view.ts';
+import { OpaqueValues } from './http/opaque-values.ts';
 import { DrainableLogStreams } from './logs/drainable-log-streams.ts';
 import { FileLogStreams } from './logs/file-log-streams.ts';
 import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
@@ -66,7 +67,6 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
     blobStore,
     logger,
   });
-  const opaqueEntries = new LevelOpaqueEntries(records);
   const storesOf = sameStoresFor({ blobStore, actionCache });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
@@ -87,9 +87,10 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
     drain: () => logStreams.drain(),
     async listenHttp(address) {
       const shared = { storesOf, ingest: files, blobBytesMax };
+      const opaqueValues = new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records) });
       const server = new HttpCacheServer({
         cas: new HttpCasView({ ...shared, lookup: files }),
-        ac: new HttpAcView({ ...shared, opaqueEntries, updateEnabled }),
+        ac: new HttpAcView({ storesOf, opaqueValues, updateEnabled }),
         blobBytesMax,
         status: () => ({
           uptimeSeconds: Math.floor(process.uptime()),

@@ -30,6 +30,6 @@ function encode(digest: Digest): Uint8Array {
 }
 
 /** An instance name has no NUL in it. */
-function recordKey({ instanceName, hash }: OpaqueKey): string {
-  return `opaque\0${instanceName}\0${hash}`;
+function recordKey({ instanceName, name }: OpaqueKey): string {
+  return `opaque\0${instanceName}\0${name}`;
 }

@@ -1,10 +1,10 @@
 import type { Digest } from '../../core/digest.ts';
 
-/** What an opaque entry is filed under: any hash a client made up. */
+/** What an opaque entry is filed under: a name the client made up. */
 export interface OpaqueKey {
   readonly instanceName: string;
-  /** Lower-case hex. */
-  readonly hash: string;
+  /** Of the client's choice. */
+  readonly name: string;
 }
 
 /**

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { anonymous } from '../../core/caller.ts';
-import { cancelled, invalidArgument, isIngotError, notFound } from '../../core/error.ts';
+import { cancelled, isIngotError, notFound } from '../../core/error.ts';
 import type { Logger } from '../../core/log/logger.ts';
+import { WholeBytes } from '../../core/streams.ts';
+import { HttpBody } from './http-body.ts';
+import { formatEntityTag, hasAlready, rangeHeader } from './http-conditions.ts';
 import { httpError } from './http-error.ts';
-import type { HttpView } from './http-exchange.ts';
+import type { HttpContent, HttpRead, HttpView } from './http-exchange.ts';
+import { selectRange } from './http-range.ts';
 import { type HttpTarget, parseHttpTarget } from './http-target.ts';
+import { sendBody } from './send-body.ts';
 
 /** What an {@link HttpCacheServer} depends on. */
 export interface HttpCacheServerDependencies {
@@ -49,6 +54,12 @@ export class HttpCacheServer implements AsyncDisposable {
     });
     this.#app.removeAllContentTypeParsers();
     this.#app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    // The head of a PUT is judged before its sender is told to go on (see HttpBody). One that is refused may or may
+    // not send its body nonetheless, and then nobody knows where its next request begins.
+    this.#app.server.on('checkContinue', (request, response) => {
+      response.setHeader('connection', 'close');
+      this.#app.server.emit('request', request, response);
+    });
     this.#app.get('/healthz', async () => 'ok\n');
     this.#app.get('/status', async () => dependencies.status());
     this.#app.get('/*', (request, reply) => this.#get(request, reply));
@@ -78,47 +89,77 @@ export class HttpCacheServer implements AsyncDisposable {
   }
 
   async #get(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const target = parseHttpTarget(request.url);
-    const abort = untilClosed(reply);
-    const content = await this.#viewOf(target).get({ target, caller: anonymous, signal: abort.signal });
-    if (content === undefined) throw absent(target);
-    reply.header('content-length', content.sizeBytes).type('application/octet-stream');
-    const stream = Readable.from(content.source, { objectMode: false });
-    stream.on('error', (error) => {
-      // The answer is cut off: Fastify destroys the connection, so that the client does not take it for whole.
-      if (!abort.signal.aborted) this.#dependencies.logger.error({ ...target, error }, 'an answer broke off');
-    });
-    return reply.send(stream);
+    const read = this.#readOf(request, reply);
+    const content = await this.#viewOf(read.target).find(read);
+    if (content === undefined) throw absent(read.target);
+    const { sizeBytes, entityTag } = content;
+    describe(content, reply);
+    if (hasAlready(request.headers, entityTag)) return reply.code(304).send();
+    const range = selectRange(rangeHeader(request.headers, entityTag), sizeBytes);
+    if (range === 'none') {
+      return reply.code(416).header('content-range', `bytes */${sizeBytes}`).send();
+    }
+    const { start, end } = range ?? { start: 0, end: sizeBytes };
+    // A store checks a blob that is read as a whole; of a part it cannot know.
+    const isWhole = start === 0 && end === sizeBytes;
+    const source = await content.open(isWhole ? undefined : { offset: start, limit: end - start });
+    if (source === undefined) throw absent(read.target);
+    if (range !== undefined) {
+      reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${sizeBytes}`);
+    }
+    if (source instanceof WholeBytes) return reply.send(source.bytes);
+    reply.header('content-length', end - start);
+    await this.#stream(reply, source, read);
+    return reply;
   }
 
   async #head(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const target = parseHttpTarget(request.url);
-    const { signal } = untilClosed(reply);
-    const sizeBytes = await this.#viewOf(target).size({ target, caller: anonymous, signal });
-    if (sizeBytes === undefined) return reply.code(404).send();
-    return reply.header('content-length', sizeBytes).type('application/octet-stream').send();
+    const read = this.#readOf(request, reply);
+    const content = await this.#viewOf(read.target).find(read);
+    if (content === undefined) return reply.code(404).send();
+    describe(content, reply);
+    if (hasAlready(request.headers, content.entityTag)) return reply.code(304).send();
+    return reply.header('content-length', content.sizeBytes).send();
   }
 
   async #put(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const target = parseHttpTarget(request.url);
-    const { signal } = untilClosed(reply);
+    const read = this.#readOf(request, reply);
     const encoding = request.headers['content-encoding'] ?? 'identity';
     if (encoding !== 'identity') {
       return reply.code(415).send(`content-encoding ${encoding} is not supported\n`);
     }
-    const contentBytes = parseLength(request.headers['content-length']);
     const { blobBytesMax } = this.#dependencies;
-    if (contentBytes !== undefined && contentBytes > blobBytesMax) {
-      return reply.code(413).send(`at most ${blobBytesMax} bytes are accepted\n`);
+    const body = new HttpBody(request.raw, reply.raw, { bytesMax: blobBytesMax });
+    const tooLarge = () => reply.code(413).send(`at most ${blobBytesMax} bytes are accepted\n`);
+    if (body.isTooLarge) return tooLarge();
+    const { contentBytes } = body;
+    try {
+      await this.#viewOf(read.target).put({ ...read, contentBytes, body: body.bytes() });
+    } catch (error) {
+      if (body.isTooLarge) return tooLarge();
+      throw error;
     }
-    await this.#viewOf(target).put({
-      target,
-      caller: anonymous,
-      signal,
-      contentBytes,
-      body: bodyOf(request),
-    });
     return reply.code(200).send();
+  }
+
+  /** Writes a body past Fastify, whose way with streams costs more than the bytes themselves. */
+  async #stream(reply: FastifyReply, source: AsyncIterable<Uint8Array>, read: HttpRead): Promise<void> {
+    const { target, signal } = read;
+    reply.hijack();
+    reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+    try {
+      await sendBody(reply.raw, source, { signal });
+    } catch (error) {
+      // The answer is cut off, so that the client does not take it for whole.
+      if (!signal.aborted) this.#dependencies.logger.error({ ...target, error }, 'an answer broke off');
+      reply.raw.destroy();
+    }
+  }
+
+  #readOf(request: FastifyRequest, reply: FastifyReply): HttpRead {
+    const target = parseHttpTarget(request.url);
+    const { signal } = untilClosed(reply);
+    return { target, caller: anonymous, headers: request.headers, signal };
   }
 
   #viewOf({ kind }: HttpTarget): HttpView {
@@ -126,13 +167,14 @@ export class HttpCacheServer implements AsyncDisposable {
   }
 
   #fail(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const { status, body } = httpError(error);
+    const { status, body, retryAfterSeconds } = httpError(error);
     if (!isIngotError(error) || status >= 500) {
       this.#dependencies.logger.error(
         { method: request.method, url: request.url, error },
         'a request failed',
       );
     }
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
     return reply.code(status).type('text/plain; charset=utf-8').send(body);
   }
 }
@@ -143,23 +185,14 @@ function untilClosed(reply: FastifyReply): LinkedAbort {
   return abort;
 }
 
-async function* bodyOf({ raw }: FastifyRequest): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    // A store that needs no more bytes leaves the body; the connection must live on for the answer.
-    yield* raw.iterator({ destroyOnReturn: false });
-  } catch (cause) {
-    throw cancelled('the HTTP client broke off its upload', { cause });
-  }
+function describe({ entityTag, mediaType, encoding }: HttpContent, reply: FastifyReply): void {
+  reply
+    .type(mediaType ?? 'application/octet-stream')
+    .header('etag', formatEntityTag(entityTag))
+    .header('accept-ranges', 'bytes');
+  if (encoding !== undefined) reply.header('content-encoding', encoding);
 }
 
-/** Node has seen to it that it is a number and not beside chunked encoding. */
-function parseLength(contentLength: string | undefined): number | undefined {
-  if (contentLength === undefined) return undefined;
-  const bytes = Number(contentLength);
-  if (!Number.isSafeInteger(bytes)) throw invalidArgument(`content-length ${contentLength} is too large`);
-  return bytes;
-}
-
-function absent({ kind, hash }: HttpTarget) {
-  return notFound(`${kind === 'cas' ? 'blob' : 'value'} ${hash} is not here`);
+function absent({ kind, name }: HttpTarget) {
+  return notFound(`${kind === 'cas' ? 'blob' : 'value'} ${name} is not here`);
 }

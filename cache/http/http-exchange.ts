@@ -1,11 +1,13 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../../core/caller.ts';
-import type { Digest } from '../../core/digest.ts';
+import type { ByteRange } from '../blob-store.ts';
 import type { HttpTarget } from './http-target.ts';
 
-/** A GET as the views see it. */
+/** A GET or HEAD as the views see it. */
 export interface HttpRead {
   readonly target: HttpTarget;
   readonly caller: Caller;
+  readonly headers: IncomingHttpHeaders;
   readonly signal: AbortSignal;
 }
 
@@ -16,23 +18,23 @@ export interface HttpWrite extends HttpRead {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** The answer to a GET: so many bytes, and where they come from. */
+/** What a name stands for: a value that is there, and how to get at its bytes. */
 export interface HttpContent {
   readonly sizeBytes: number;
-  readonly source: AsyncIterable<Uint8Array>;
+  /** Names these very bytes: their hash. What a client compares in If-None-Match and If-Range. */
+  readonly entityTag: string;
+  /** Default `application/octet-stream`. */
+  readonly mediaType?: string;
+  /** How the bytes are encoded, for Content-Encoding; undefined when they are as they are. */
+  readonly encoding?: string;
+  /** The bytes, or part of them; undefined when they are gone since the value was found. */
+  open(range?: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined>;
 }
 
-/** One of the two key spaces of the HTTP cache. */
+/** One of the key spaces of the HTTP cache. */
 export interface HttpView {
-  /** How large the value is, or undefined when there is none; for HEAD. */
-  size(read: HttpRead): Promise<number | undefined>;
-  /** The value, or undefined. */
-  get(read: HttpRead): Promise<HttpContent | undefined>;
+  /** The value, or undefined; what is found counts as used. */
+  find(read: HttpRead): Promise<HttpContent | undefined>;
   /** Stores the value; resolves when it is durable. */
   put(write: HttpWrite): Promise<void>;
-}
-
-/** A blob as the answer to a GET. */
-export function contentOf(digest: Digest, source: AsyncIterable<Uint8Array>): HttpContent {
-  return { sizeBytes: digest.sizeBytes, source };
 }

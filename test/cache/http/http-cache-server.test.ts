@@ -97,7 +97,8 @@ describe('/cas', () => {
       status: 413,
       text: 'at most 10000000 bytes are accepted\n',
     });
-    expect(await putChunked(`/cas/${digest.hash}`, bytes)).toBe(400);
+    expect(await putChunked(`/cas/${digest.hash}`, bytes)).toBe(413);
+    expect(await get(`/cas/${digest.hash}`)).toBe(404);
   });
 
   it('refuses names that are none, and compressed bodies', async () => {
@@ -217,6 +218,23 @@ describe('/ac', () => {
       ).rejects.toMatchObject({ code: Code.NOT_FOUND });
     });
   }
+
+  it('shows an action result as JSON to a client that accepts it', async () => {
+    const output = await store(server.blobStore, fresh(50).bytes);
+    const { actionDigest } = actionKey(seed++);
+    const filed = result({ outputFiles: outputFiles({ 'a.o': output }) });
+    await put(`/ac/${actionDigest.hash}`, ActionResult.encode(filed).finish());
+    const response = await fetch(`${base}/ac/${actionDigest.hash}`, {
+      headers: { accept: 'application/json' },
+    });
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(await response.json()).toEqual(ActionResult.toJSON(filed));
+    await put(`/ac/${actionDigest.hash}`, Buffer.from('opaque'));
+    const opaque = await fetch(`${base}/ac/${actionDigest.hash}`, {
+      headers: { accept: 'application/json' },
+    });
+    expect(await opaque.text()).toBe('opaque');
+  });
 
   it('takes opaque values of unknown length', async () => {
     const value = sampleBlob(5_000_000, 8).bytes;

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { httpError } from '../../../cache/http/http-error.ts';
-import { IngotError } from '../../../core/error.ts';
+import { IngotError, resourceExhausted, unavailable } from '../../../core/error.ts';
+import { retryInfo } from '../../../core/error-details.ts';
 import { Code, codeToJSON } from '../../../proto/gen/google/rpc/code.ts';
 
 it.each([
@@ -19,9 +20,21 @@ it.each([
   [Code.INTERNAL, 500],
 ])('code %i is HTTP status %i', (code, status) => {
   const error = new IngotError(code, 'why', { cause: new Error('secret') });
-  expect(httpError(error)).toEqual({ status, body: `${codeToJSON(code)}: why\n` });
+  expect(httpError(error)).toMatchObject({ status, body: `${codeToJSON(code)}: why\n` });
 });
 
 it('tells nothing of an error that is not ours', () => {
-  expect(httpError(new Error('secret'))).toEqual({ status: 500, body: 'INTERNAL: internal error\n' });
+  expect(httpError(new Error('secret'))).toMatchObject({
+    status: 500,
+    body: 'INTERNAL: internal error\n',
+  });
+});
+
+it('says when to try again: as RetryInfo says, in whole seconds, or soon after UNAVAILABLE', () => {
+  const seconds = (error: unknown) => httpError(error).retryAfterSeconds;
+  expect(seconds(unavailable('away'))).toBe(1);
+  expect(seconds(unavailable('away', { details: [retryInfo(2500)] }))).toBe(3);
+  expect(seconds(resourceExhausted('full', { details: [retryInfo(60_000)] }))).toBe(60);
+  expect(seconds(resourceExhausted('full'))).toBeUndefined();
+  expect(seconds(new Error('secret'))).toBeUndefined();
 });

@@ -1,0 +1,36 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+
+/**
+ * Bytes of one answer that wait for the client. Measured with 64 MiB: 64 KiB leaves the socket idle between reads,
+ * above 512 KiB nothing is gained.
+ */
+const WAITING_BYTES_MAX = 512 * 1024;
+
+/**
+ * Writes the body of an answer whose head is set, and ends it. Throws what the source throws, and then the answer is
+ * not ended: the caller must cut it off. Stops, without an error, when the client is gone.
+ */
+export async function sendBody(
+  response: ServerResponse,
+  source: AsyncIterable<Uint8Array>,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
+  for await (const chunk of source) {
+    if (response.destroyed) return;
+    response.write(chunk);
+    if (response.writableLength >= WAITING_BYTES_MAX && !(await drained(response, signal))) return;
+  }
+  response.end();
+}
+
+/** False when the client left instead. */
+async function drained(response: ServerResponse, signal: AbortSignal): Promise<boolean> {
+  try {
+    await once(response, 'drain', { signal });
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
+}
