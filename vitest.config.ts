@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** `unit` is what `npm run check` runs all day; `e2e` starts whole farms and real clients, one file at a time. */
+/**
+ * `unit` is what `npm run check` runs all day; `e2e` starts whole farms and real clients, one file at a time; `faults` is
+ * the fault bar, which `npm run faults` runs by itself and prints as a table.
+ */
 export default defineConfig({
   test: {
     reporters: ['default', ['json', { outputFile: '.ingot/test-report.json' }]],
@@ -18,6 +21,15 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },

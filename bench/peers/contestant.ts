@@ -1,6 +1,8 @@
 /** How to start one cache: where it keeps its data and what it listens on is chosen by the run. */
 export interface Contestant {
   readonly name: string;
+  /** False for one that only has the HTTP listener. */
+  readonly hasGrpc?: boolean;
   /** The program with its arguments, after writing whatever files it wants into the empty folder. */
   command(place: ServerPlace): Promise<readonly string[]>;
 }

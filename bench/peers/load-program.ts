@@ -19,6 +19,13 @@ export interface RowFigures {
   readonly firstError?: string;
 }
 
+/** `HOST:PORT` of what is asked. */
+export interface LoadAddresses {
+  readonly grpc?: string;
+  /** With /cas on it. */
+  readonly http?: string;
+}
+
 /** The load program, compiled into a folder of the run. */
 export class LoadProgram {
   readonly #path: string;
@@ -34,13 +41,20 @@ export class LoadProgram {
     return new LoadProgram(path);
   }
 
-  /** One pass of all rows over a server; a row with errors is in the answer, a server that gave none at all throws. */
+  /**
+   * One pass of all rows over the addresses that are given; a row with errors is in the answer, a server that gave none
+   * at all throws.
+   */
   async measure(
-    address: string,
+    { grpc, http }: LoadAddresses,
     flags: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly RowFigures[]> {
-    const args = ['-address', address, ...flags];
+    const args = [
+      ...(grpc === undefined ? [] : ['-address', grpc]),
+      ...(http === undefined ? [] : ['-http', http]),
+      ...flags,
+    ];
     const output = await run(this.#path, args, { signal }).catch((error) => {
       if (error.code === 1 && error.stdout !== '') return error as { stdout: string };
       throw error;

@@ -65,7 +65,7 @@ async function measureOne(
 ): Promise<Pass> {
   await flushDisk();
   await using server = await RunningServer.start(contestant, folder, stop.signal);
-  const rows = await load.measure(server.address, loadFlags(round), stop.signal);
+  const rows = await load.measure({ grpc: server.address.grpc }, loadFlags(round), stop.signal);
   for (const { row, errors, firstError } of rows) {
     if (errors > 0) console.error(`${contestant.name}: ${row}: ${errors} errors, the first: ${firstError}`);
   }

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contestant } from './contestant.ts';
+import type { LoadAddresses } from './load-program.ts';
 
 /** A server that is not listening by then does not start. */
 const START_MS = 60_000;
@@ -16,12 +17,12 @@ const OUTPUT_CHARS_MAX = 4000;
 
 /** One server under test, in a folder of its own; disposing of it ends the process and removes the folder. */
 export class RunningServer implements AsyncDisposable {
-  readonly address: string;
+  readonly address: Required<LoadAddresses>;
   readonly #child: ChildProcess;
   readonly #folder: string;
   #output = '';
 
-  private constructor(child: ChildProcess, folder: string, address: string) {
+  private constructor(child: ChildProcess, folder: string, address: Required<LoadAddresses>) {
     this.#child = child;
     this.#folder = folder;
     this.address = address;
@@ -42,9 +43,9 @@ export class RunningServer implements AsyncDisposable {
     const [grpcAddress, httpAddress] = [await freeAddress(), await freeAddress()];
     const [program = '', ...args] = await contestant.command({ folder, grpcAddress, httpAddress });
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
-    const server = new RunningServer(child, folder, grpcAddress);
+    const server = new RunningServer(child, folder, { grpc: grpcAddress, http: httpAddress });
     try {
-      await server.#listening(signal);
+      await server.#listening(contestant.hasGrpc === false ? httpAddress : grpcAddress, signal);
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;
@@ -72,13 +73,13 @@ export class RunningServer implements AsyncDisposable {
     return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  async #listening(signal: AbortSignal): Promise<void> {
+  async #listening(address: string, signal: AbortSignal): Promise<void> {
     for (const endMs = performance.now() + START_MS; performance.now() < endMs; ) {
-      if (await accepts(this.address)) return;
+      if (await accepts(address)) return;
       if (!this.#running) break;
       await sleep(POLL_MS, undefined, { signal });
     }
-    throw new Error(`${this.#child.spawnfile} does not listen on ${this.address}:\n${this.#output}`);
+    throw new Error(`${this.#child.spawnfile} does not listen on ${address}:\n${this.#output}`);
   }
 }
 

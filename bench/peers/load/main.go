@@ -15,7 +15,8 @@ import (
 
 // settings are the flags.
 type settings struct {
-	address, rows         string
+	address, httpAddress  string
+	rows                  string
 	connections, inFlight int
 	seconds, warmUp       float64
 	chunkBytes            int64
@@ -37,7 +38,8 @@ type report struct {
 
 func readFlags() settings {
 	var s settings
-	flag.StringVar(&s.address, "address", "", "HOST:PORT of the cache's gRPC service (required)")
+	flag.StringVar(&s.address, "address", "", "HOST:PORT of the cache's gRPC service; this or -http is required")
+	flag.StringVar(&s.httpAddress, "http", "", "HOST:PORT of /cas over HTTP; with it, blobs are also read there")
 	flag.StringVar(&s.rows, "rows", "", "only rows whose name contains one of these words, separated by commas")
 	flag.IntVar(&s.connections, "connections", 16, "TCP connections")
 	flag.IntVar(&s.inFlight, "in-flight", 64, "calls under way at once, over all connections; large blobs have fewer")
@@ -49,7 +51,7 @@ func readFlags() settings {
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the bytes; two runs with one seed upload the same blobs")
 	flag.DurationVar(&s.callTimeout, "call-timeout", 2*time.Minute, "of one call")
 	flag.Parse()
-	if s.address == "" || flag.NArg() > 0 || s.connections < 1 || s.inFlight < 1 || s.chunkBytes < 1 {
+	if (s.address == "" && s.httpAddress == "") || flag.NArg() > 0 || s.connections < 1 || s.inFlight < 1 || s.chunkBytes < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -65,28 +67,50 @@ func wanted(name, words string) bool {
 	return false
 }
 
-func run(ctx context.Context, s settings) (report, error) {
-	done := report{Address: s.address, Connections: s.connections, InFlight: s.inFlight, Seconds: s.seconds,
-		ChunkBytes: s.chunkBytes, Seed: s.seed}
+// rows are those of the addresses that were given. The connections are of gRPC; without its address there is one that
+// nobody uses, since HTTP rows bring their own.
+func (w *workload) rows(ctx context.Context, s settings) ([]*connection, []row, error) {
+	var rows []row
+	if s.httpAddress != "" {
+		rows = w.httpRows(ctx, newHTTPTarget(s.httpAddress, s.connections))
+	}
+	if s.address == "" {
+		unused, err := connect("127.0.0.1:0")
+		return []*connection{unused}, rows, err
+	}
 	connections := make([]*connection, s.connections)
 	for i := range connections {
 		connected, err := connect(s.address)
 		if err != nil {
-			return done, err
+			return nil, nil, err
 		}
-		defer connected.channel.Close()
 		connections[i] = connected
 	}
+	if err := w.setUp(ctx, connections[0]); err != nil {
+		return nil, nil, fmt.Errorf("set up: %w", err)
+	}
+	upload := w.uploadOn(ctx, connections[0])
+	rows = append(w.largeRows(upload, s.huge, s.streams), rows...)
+	return connections, append(w.smallRows(upload), rows...), nil
+}
+
+func run(ctx context.Context, s settings) (report, error) {
+	done := report{Address: s.address, Connections: s.connections, InFlight: s.inFlight, Seconds: s.seconds,
+		ChunkBytes: s.chunkBytes, Seed: s.seed}
 	work := &workload{payloads: newPayloads(s.seed), seconds: s.seconds + s.warmUp, chunkBytes: s.chunkBytes}
-	if err := work.setUp(ctx, connections[0]); err != nil {
-		return done, fmt.Errorf("set up: %w", err)
+	connections, rows, err := work.rows(ctx, s)
+	if err != nil {
+		return done, err
+	}
+	for _, one := range connections {
+		defer one.channel.Close()
 	}
 	limits := bounds{
 		warmUp:   time.Duration(s.warmUp * float64(time.Second)),
 		measured: time.Duration(s.seconds * float64(time.Second)),
 		inFlight: s.inFlight, callTimeout: s.callTimeout,
 	}
-	for _, r := range append(work.smallRows(), work.largeRows(ctx, connections[0], s.huge, s.streams)...) {
+	for _, r := range rows {
 		if wanted(r.name, s.rows) {
 			done.Rows = append(done.Rows, measure(ctx, r, connections, limits))
 		}

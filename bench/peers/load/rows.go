@@ -25,7 +25,9 @@ const (
 	absentFirst = uint64(1) << 40
 	// readFirst is the index from which large blobs to be read are made, apart from those of write rows.
 	readFirst = uint64(1) << 32
-	// largeReadBlobs of each large size are uploaded to be read: few, so that they stay in the page cache of any server.
+	// writeFirst is the index from which blobs of write rows are made.
+	writeFirst = uint64(1) << 33
+	// largeReadBlobs of each size above 1 KiB are uploaded to be read: few, so that they stay in the page cache of any server.
 	largeReadBlobs = 4
 	// streams of 16 MiB are open together in the row that asks for memory.
 	streams = 1000
@@ -98,7 +100,7 @@ func slot(n uint64, step, length int) int {
 	return int(n * uint64(step) % uint64(length))
 }
 
-func (w *workload) smallRows() []row {
+func (w *workload) smallRows(upload uploader) []row {
 	small := func(name string, call func(ctx context.Context, on *connection, n uint64) error) row {
 		return row{name: name, inFlightMax: math.MaxInt, callsMax: math.MaxUint32, prepare: nothingToPrepare, call: call}
 	}
@@ -123,11 +125,13 @@ func (w *workload) smallRows() []row {
 			return on.batchRead(ctx, w.payloads, smallBlobs(uint64(i)), w.present[i:i+batchBlobs])
 		}),
 		w.batchUpdateRow(),
+		w.writeRow("write 1 KiB", kib, false, w.callsIn(32_000, 1), math.MaxInt),
 		w.writeRow("write 16 KiB", 16*kib, false, w.callsIn(16_000, 1), math.MaxInt),
 		small("read 1 KiB", func(ctx context.Context, on *connection, n uint64) error {
 			i := slot(n, 7, readSetBlobs)
 			return on.read(ctx, w.payloads, blob{kib, uint64(i)}, w.present[i], nil)
 		}),
+		w.readRow("read 16 KiB", 16*kib, false, math.MaxInt, upload),
 	}
 }
 
@@ -171,15 +175,15 @@ func (w *workload) writeRow(name string, size int64, asBytes bool, callsMax uint
 	made := row{
 		name: name, inFlightMax: inFlightMax, callsMax: callsMax,
 		prepare: func(calls uint64) error {
-			digests = w.digests(size, 0, calls)
+			digests = w.digests(size, writeFirst, calls)
 			return nil
 		},
 		call: func(ctx context.Context, on *connection, n uint64) error {
 			uuid := fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(w.seed), uint64(size)<<16^n)
-			return on.write(ctx, w.payloads, blob{size, n}, digests[n], uuid[:36], w.chunkBytes)
+			return on.write(ctx, w.payloads, blob{size, writeFirst + n}, digests[n], uuid[:36], w.chunkBytes)
 		},
 		after: func(ctx context.Context, on *connection, calls uint64) error {
-			return w.checkStored(ctx, on, size, 0, digests[:calls])
+			return w.checkStored(ctx, on, size, writeFirst, digests[:calls])
 		},
 	}
 	if asBytes {
@@ -190,8 +194,8 @@ func (w *workload) writeRow(name string, size int64, asBytes bool, callsMax uint
 
 // streamsRow opens all streams, and reads on from the first message of each only when every one has come: that many are
 // then truly under way. What it costs the server is memory, which whoever started it measures.
-func (w *workload) streamsRow(upload func(digests []*repb.Digest, first uint64) error) row {
-	made := w.readRow("1,000 streams of 16 MiB", 16*mib, streams, upload)
+func (w *workload) streamsRow(upload uploader) row {
+	made := w.readRow("1,000 streams of 16 MiB", 16*mib, true, streams, upload)
 	made.callsMax, made.allAtOnce = streams, true
 	var begun sync.WaitGroup
 	begun.Add(streams)
@@ -213,16 +217,19 @@ func (w *workload) streamsRow(upload func(digests []*repb.Digest, first uint64) 
 	return made
 }
 
-// readRow reads what the write row of the same size has uploaded first.
-func (w *workload) readRow(name string, size int64, inFlightMax int, upload func(digests []*repb.Digest, count uint64) error) row {
+// uploader stores the blobs that a row reads; the first of them has this index.
+type uploader func(digests []*repb.Digest, first uint64) error
+
+// readRow reads a few blobs again and again.
+func (w *workload) readRow(name string, size int64, asBytes bool, inFlightMax int, upload uploader) row {
 	const first = readFirst
 	var digests []*repb.Digest
 	blobs := uint64(largeReadBlobs)
 	if size >= gib {
 		blobs = 1
 	}
-	return row{
-		name: name, bytesPerCall: size, inFlightMax: inFlightMax, callsMax: math.MaxUint32,
+	made := row{
+		name: name, inFlightMax: inFlightMax, callsMax: math.MaxUint32,
 		prepare: func(uint64) error {
 			digests = w.digests(size, first, blobs)
 			return upload(digests, first)
@@ -231,10 +238,15 @@ func (w *workload) readRow(name string, size int64, inFlightMax int, upload func
 			return on.read(ctx, w.payloads, blob{size, first + n%blobs}, digests[n%blobs], nil)
 		},
 	}
+	if asBytes {
+		made.bytesPerCall = size
+	}
+	return made
 }
 
-func (w *workload) largeRows(ctx context.Context, on *connection, withHuge, withStreams bool) []row {
-	upload := func(digests []*repb.Digest, first uint64) error {
+// uploadOn uploads over ByteStream on this connection.
+func (w *workload) uploadOn(ctx context.Context, on *connection) uploader {
+	return func(digests []*repb.Digest, first uint64) error {
 		for i, digest := range digests {
 			uuid := fmt.Sprintf("%08x-0000-4000-9000-%012x", uint32(w.seed), uint64(digest.SizeBytes)<<8^uint64(i))
 			if err := on.write(ctx, w.payloads, blob{digest.SizeBytes, first + uint64(i)}, digest, uuid[:36], w.chunkBytes); err != nil {
@@ -243,14 +255,17 @@ func (w *workload) largeRows(ctx context.Context, on *connection, withHuge, with
 		}
 		return nil
 	}
+}
+
+func (w *workload) largeRows(upload uploader, withHuge, withStreams bool) []row {
 	rows := []row{
 		w.writeRow("write 1 MiB", mib, true, w.callsIn(800, 1), 16),
-		w.readRow("read 1 MiB", mib, 16, upload),
+		w.readRow("read 1 MiB", mib, true, 16, upload),
 		w.writeRow("write 64 MiB", 64*mib, true, w.callsIn(12, 4), 4),
-		w.readRow("read 64 MiB", 64*mib, 4, upload),
+		w.readRow("read 64 MiB", 64*mib, true, 4, upload),
 	}
 	if withHuge {
-		rows = append(rows, w.writeRow("write 2 GiB", 2*gib, true, 1, 1), w.readRow("read 2 GiB", 2*gib, 1, upload))
+		rows = append(rows, w.writeRow("write 2 GiB", 2*gib, true, 1, 1), w.readRow("read 2 GiB", 2*gib, true, 1, upload))
 	}
 	if withStreams {
 		rows = append(rows, w.streamsRow(upload))
