@@ -5,7 +5,16 @@ import {
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Blake3Hasher } from './blake3.ts';
 import { invalidArgument, unimplemented } from './error.ts';
-import { type HashWords, hexOfWords, parseHexBytes, parseHexText, WORD_DIGITS } from './hash-words.ts';
+import {
+  type HashWords,
+  hexOfWords,
+  parseHexBytes,
+  parseHexText,
+  sameWords,
+  WORD_DIGITS,
+  writeHexBytes,
+} from './hash-words.ts';
+import { PackedDigest } from './packed-digest.ts';
 
 /** Counts bytes into a hash as they pass. */
 interface Hasher {
@@ -147,7 +156,7 @@ export class Digest {
   /** As {@link Digest.of}, from the hash's digits as they stand on the wire. */
   static ofHex(hex: Uint8Array, sizeBytes: number, digestFunction: DigestFunction_Value): Digest {
     const facts = functionOf(hex.length, digestFunction);
-    const words = parseHexBytes(hex);
+    const words = parseHexBytes(hex, 0, hex.length);
     if (words === undefined) throw notHex();
     const tail = hex.length > WORD_DIGITS ? Buffer.from(hex.subarray(WORD_DIGITS)).toString('latin1') : '';
     return new Digest(facts, words, tail, sizeBytes);
@@ -159,6 +168,9 @@ export class Digest {
     digestFunction: DigestFunction_Value = DigestFunction_Value.UNKNOWN,
   ): Digest {
     if (message === undefined) throw invalidArgument('digest is missing');
+    if (message instanceof PackedDigest) {
+      return new Digest(functionOf(WORD_DIGITS, digestFunction), message.words, '', message.sizeBytes);
+    }
     return Digest.of(message.hash, message.sizeBytes, digestFunction);
   }
 
@@ -174,10 +186,23 @@ export class Digest {
   get hash(): string {
     if (this.#hash === undefined) {
       const digits = hexOfWords(this.words);
-      const { hexLength } = supported(this.digestFunction);
-      this.#hash = hexLength < WORD_DIGITS ? digits.slice(0, hexLength) : digits + this.tail;
+      const { hashLength } = this;
+      this.#hash = hashLength < WORD_DIGITS ? digits.slice(0, hashLength) : digits + this.tail;
     }
     return this.#hash;
+  }
+
+  /** Digits of the hash. */
+  get hashLength(): number {
+    return supported(this.digestFunction).hexLength;
+  }
+
+  /** Writes the hash's digits to `target` at `start`, where there is room for `hashLength`. */
+  writeHash(target: DataView, start: number): void {
+    writeHexBytes(this.words, Math.min(this.hashLength, WORD_DIGITS), target, start);
+    for (let index = 0; index < this.tail.length; index++) {
+      target.setUint8(start + WORD_DIGITS + index, this.tail.charCodeAt(index));
+    }
   }
 
   /** True for the empty blob, which every store has. */
@@ -195,7 +220,8 @@ export class Digest {
     return (
       this.sizeBytes === other.sizeBytes &&
       this.digestFunction === other.digestFunction &&
-      this.hash === other.hash
+      sameWords(this.words, other.words) &&
+      this.tail === other.tail
     );
   }
 

@@ -4,7 +4,6 @@ import {
   ActionCacheDefinition,
   type CacheCapabilities,
   CapabilitiesDefinition,
-  ContentAddressableStorageDefinition,
   type ExecutionCapabilities,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
@@ -13,6 +12,7 @@ import { byteStreamService } from './byte-stream-service.ts';
 import { capabilitiesService } from './capabilities-service.ts';
 import { contentAddressableStorageService } from './content-addressable-storage-service.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
+import { CasDefinition } from './wire/cas-definition.ts';
 import type { WriteSessions } from './write-sessions.ts';
 
 /** What the cache's services stand on: stores of this process, or of another behind a channel. */
@@ -29,7 +29,7 @@ export interface MountedCache {
 export function mountCache(rpc: RpcServer, cache: MountedCache): void {
   const updateEnabled = cache.cacheCapabilities.actionCacheUpdateCapabilities?.updateEnabled === true;
   rpc.addService(CapabilitiesDefinition, capabilitiesService(cache));
-  rpc.addService(ContentAddressableStorageDefinition, contentAddressableStorageService(cache));
+  rpc.addService(CasDefinition, contentAddressableStorageService(cache));
   rpc.addService(ActionCacheDefinition, actionCacheService({ ...cache, updateEnabled }));
   rpc.addService(ByteStreamDefinition, byteStreamService(cache));
 }

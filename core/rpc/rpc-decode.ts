@@ -9,6 +9,7 @@ const decodeUtf8 = (bytes: Uint8Array): string => utf8.decode(bytes);
  * UTF-8, which a codec by itself repairs in silence (and a repaired name is another name).
  */
 export function decodeStrictly<T>(codec: MessageCodec<T>, bytes: Uint8Array): T {
+  if (codec.decodeWhole !== undefined) return codec.decodeWhole(bytes);
   const reader = new BinaryReader(bytes, decodeUtf8);
   const message = codec.decode(reader);
   if (reader.pos !== reader.len) {

@@ -27,6 +27,9 @@ import { parseTimeoutMs } from './rpc-timeout.ts';
 /** Codes of errors that someone here must look into; their causes are logged, since no client sees them. */
 const OUR_FAULT: ReadonlySet<Code> = new Set([Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS]);
 
+/** For requests that come when no one reads them any more. One for all calls, since an error's stack is not cheap. */
+const CALL_IS_ANSWERED = cancelled('the call is answered');
+
 /** What a {@link ServerCall} is made of. */
 export interface ServerCallOptions {
   readonly stream: ServerHttp2Stream;
@@ -210,7 +213,7 @@ export class ServerCall implements RequestSink {
     this.#ended = true;
     this.#cancelTimer?.();
     this.#context.end(reason);
-    this.#requests?.abort(reason ?? cancelled(`Call ${this.#path}: it is answered`));
+    this.#requests?.abort(reason ?? CALL_IS_ANSWERED);
     this.#reader.stop();
     // A unary request stays in memory for as long as its handler works on it, whether or not the client is gone.
     if (!this.#running || this.#requests !== undefined) this.#loan.close();

@@ -9,6 +9,8 @@ export interface MessageCodec<T> {
   /** The same bytes in pieces, for messages with a payload that need not be copied. The first piece is small. */
   encodeParts?(message: T): readonly Uint8Array[];
   decode(input: BinaryReader | Uint8Array): T;
+  /** Decodes the one message that these bytes are, as strictly as `decodeStrictly` would; where there is a faster way. */
+  decodeWhole?(bytes: Uint8Array): T;
 }
 
 /** One method of a generated service definition. */
