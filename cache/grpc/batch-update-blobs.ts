@@ -1,7 +1,7 @@
-import { mapConcurrent } from '../../core/concurrency.ts';
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, unimplemented } from '../../core/error.ts';
-import { bytesOf } from '../../core/streams.ts';
+import { inSlices } from '../../core/in-slices.ts';
+import { WholeBytes } from '../../core/streams.ts';
 import {
   type BatchUpdateBlobsRequest,
   type BatchUpdateBlobsRequest_Request,
@@ -14,8 +14,8 @@ import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
 
-/** Blobs of one batch stored at once; file systems gain nothing beyond it. */
-const WRITES_AT_ONCE = 16;
+/** Blobs of one batch stored at once: those that one commit of a store can make durable together. */
+const WRITES_AT_ONCE = 256;
 
 /** Stores each blob for itself. A batch over the announced size is refused as a whole. */
 export async function batchUpdateBlobs(
@@ -29,30 +29,26 @@ export async function batchUpdateBlobs(
       `BatchUpdateBlobs: ${bytes} bytes in all blobs, at most ${BATCH_TOTAL_BYTES_MAX} are accepted`,
     );
   }
-  const responses = await mapConcurrent(
-    requests,
-    WRITES_AT_ONCE,
-    async (request, signal) => {
-      try {
-        await update(request, digestFunction, { store, signal, invocationId: options.invocationId });
-        return { digest: request.digest, status: okStatus };
-      } catch (error) {
-        return { digest: request.digest, status: statusOf(error) };
-      }
-    },
-    options,
-  );
+  const responses = await inSlices(requests, WRITES_AT_ONCE, async (request) => {
+    try {
+      await update(request, digestFunction, store, options);
+      return { digest: request.digest, status: okStatus };
+    } catch (error) {
+      return { digest: request.digest, status: statusOf(error) };
+    }
+  });
   return { responses };
 }
 
-async function update(
+function update(
   { digest: message, data, compressor }: BatchUpdateBlobsRequest_Request,
   digestFunction: DigestFunction_Value,
-  { store, ...options }: BlobOptions & { readonly store: BlobStore },
+  store: BlobStore,
+  options: BlobOptions,
 ): Promise<void> {
   const digest = Digest.fromMessage(message, digestFunction);
   if (compressor !== Compressor_Value.IDENTITY) {
     throw unimplemented(`Write ${digest}: compressor ${compressor_ValueToJSON(compressor)} is not announced`);
   }
-  await store.write(digest, bytesOf(data), options);
+  return store.write(digest, new WholeBytes(data), options);
 }

@@ -1,5 +1,9 @@
+import { isAscii } from 'node:buffer';
 import { parseHexBytes, WORD_DIGITS } from '../../../core/hash-words.ts';
 import { PackedDigest } from '../../../core/packed-digest.ts';
+
+/** Longest text that is put together letter by letter, which is faster than a decoder up to about there. */
+const SHORT_TEXT_BYTES = 24;
 
 /** Tags of Digest's fields, and the length of the hash, which is that of SHA-256 and BLAKE3. */
 const HASH_TAG = (1 << 3) | 2;
@@ -15,12 +19,13 @@ const VARINT_BYTES_MAX = 7;
 export class WireCursor {
   readonly bytes: Uint8Array;
   pos: number;
-  readonly end: number;
+  /** Behind the last byte of the message it is in. */
+  end: number;
 
-  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+  constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.pos = start;
-    this.end = end;
+    this.pos = 0;
+    this.end = bytes.length;
   }
 
   /** A tag or a small value: a varint of one byte; -1 for a longer one, and at the end. */
@@ -52,6 +57,15 @@ export class WireCursor {
     return length < 0 || end > this.end ? -1 : end;
   }
 
+  /** Goes into a message that is a value; gives where the outer one ends, which `end` is set to when leaving, or -1. */
+  enter(): number {
+    const outerEnd = this.end;
+    const end = this.valueEnd();
+    if (end < 0) return -1;
+    this.end = end;
+    return outerEnd;
+  }
+
   /** A length-delimited value, not copied. */
   view(): Uint8Array | undefined {
     const end = this.valueEnd();
@@ -65,12 +79,8 @@ export class WireCursor {
   text(): string | undefined {
     const end = this.valueEnd();
     if (end < 0) return undefined;
-    let text = '';
-    for (; this.pos < end; this.pos++) {
-      const code = this.bytes[this.pos] as number;
-      if (code > 0x7f) return undefined;
-      text += String.fromCharCode(code);
-    }
+    const text = asciiText(this.bytes, this.pos, end);
+    this.pos = end;
     return text;
   }
 
@@ -87,4 +97,20 @@ export class WireCursor {
     const sizeBytes = this.varint();
     return sizeBytes < 0 || this.pos !== end ? undefined : new PackedDigest(words, sizeBytes);
   }
+}
+
+function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (end - start > SHORT_TEXT_BYTES) {
+    const view = bytes.subarray(start, end);
+    return isAscii(view)
+      ? Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+      : undefined;
+  }
+  let text = '';
+  for (let at = start; at < end; at++) {
+    const code = bytes[at] as number;
+    if (code > 0x7f) return undefined;
+    text += String.fromCharCode(code);
+  }
+  return text;
 }

@@ -36,6 +36,7 @@ export class WireWriter {
   readonly bytes: Buffer;
   readonly #view: DataView;
   #pos = 0;
+  #takenEnd = 0;
 
   constructor(sizeBytes: number) {
     this.bytes = Buffer.allocUnsafe(sizeBytes);
@@ -55,6 +56,19 @@ export class WireWriter {
   header(tag: number, valueBytes: number): void {
     this.bytes[this.#pos++] = tag;
     this.varint(valueBytes);
+  }
+
+  /** Bytes as they are. */
+  raw(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.#pos);
+    this.#pos += bytes.length;
+  }
+
+  /** What has been written since the last time, for a message of several parts. */
+  taken(): Uint8Array {
+    const taken = this.bytes.subarray(this.#takenEnd, this.#pos);
+    this.#takenEnd = this.#pos;
+    return taken;
   }
 
   /** A field that is a Digest message. */
