@@ -11,7 +11,7 @@ import type {
 import type { ActionCache } from './action-cache.ts';
 import { CompletenessCheckingActionCache } from './actions/completeness-checking-action-cache.ts';
 import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-cache.ts';
-import { LevelOpaqueEntries } from './actions/level-opaque-entries.ts';
+import { LevelOpaqueEntries, type OpaqueKeySpace } from './actions/level-opaque-entries.ts';
 import { LevelRecords } from './actions/level-records.ts';
 import type { BlobStore } from './blob-store.ts';
 import { EmptyBlobStore } from './blobs/empty-blob-store.ts';
@@ -26,6 +26,7 @@ import { HttpAcView } from './http/http-ac-view.ts';
 import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
 import { HttpCasView } from './http/http-cas-view.ts';
 import { OpaqueValues } from './http/opaque-values.ts';
+import { WebDavView } from './http/webdav-view.ts';
 import { DrainableLogStreams } from './logs/drainable-log-streams.ts';
 import { FileLogStreams } from './logs/file-log-streams.ts';
 import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
@@ -40,7 +41,7 @@ export interface Cache {
   addServices(rpc: RpcServer, options?: { readonly execution?: ExecutionCapabilities }): void;
   /** Sends away whoever reads or writes a log, before the server is closed: they would stay as long as an action runs. */
   drain(): void;
-  /** Serves /cas, /ac, /status and /healthz; resolves with the address, the port chosen. */
+  /** Serves /cas, /ac, /webdav, /status and /healthz; resolves with the address, the port chosen. */
   listenHttp(address: HttpAddress): Promise<HttpAddress>;
 }
 
@@ -87,10 +88,12 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
     drain: () => logStreams.drain(),
     async listenHttp(address) {
       const shared = { storesOf, ingest: files, blobBytesMax };
-      const opaqueValues = new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records) });
+      const valuesIn = (keySpace: OpaqueKeySpace) =>
+        new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
       const server = new HttpCacheServer({
         cas: new HttpCasView({ ...shared, lookup: files }),
-        ac: new HttpAcView({ storesOf, opaqueValues, updateEnabled }),
+        ac: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
+        webdav: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
         blobBytesMax,
         status: () => ({
           uptimeSeconds: Math.floor(process.uptime()),

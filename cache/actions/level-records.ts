@@ -22,6 +22,19 @@ type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: Buffer }
   | { readonly type: 'del'; readonly key: string };
 
+/** A range of keys, in the order of their UTF-8. */
+export interface KeyRange {
+  readonly from: string;
+  /** The first key that is not part of it. */
+  readonly before: string;
+}
+
+/** A record as it is found in a range. */
+export interface StoredRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
 /** What {@link LevelRecords} depends on. */
 export interface LevelRecordsDependencies {
   /** Made when absent; one process at a time. */
@@ -68,6 +81,20 @@ export class LevelRecords implements AsyncDisposable {
       this.#logger.error({ key, recordBytes: record.byteLength }, 'a damaged record is taken for absent');
     }
     return value;
+  }
+
+  /** The first sound record of a range of keys, or undefined; damaged ones are passed over. */
+  async first({ from, before }: KeyRange): Promise<StoredRecord | undefined> {
+    const database = await this.#database;
+    try {
+      for await (const [key, record] of database.iterator({ gte: from, lt: before, highWaterMarkBytes: 0 })) {
+        const value = openRecord(key, record);
+        if (value !== undefined) return { key, value };
+      }
+    } catch (error) {
+      throw internal('List records: the database failed', { cause: error });
+    }
+    return undefined;
   }
 
   /** Files the value in place of an older one. */

@@ -1,5 +1,5 @@
 import { Digest } from '../../core/digest.ts';
-import { permissionDenied } from '../../core/error.ts';
+
 import { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
 import { bytesOf } from '../../core/streams.ts';
 import {
@@ -11,7 +11,8 @@ import { asActionResult } from '../actions/as-action-result.ts';
 import { checkActionResult } from '../actions/check-action-result.ts';
 import type { InstanceStoresOf } from '../grpc/instance-stores.ts';
 import { BodyHead } from './body-head.ts';
-import type { HttpContent, HttpRead, HttpView, HttpWrite } from './http-exchange.ts';
+import { checkMayPublish } from './check-may-publish.ts';
+import type { HttpContent, HttpPutStatus, HttpRead, HttpView, HttpWrite } from './http-exchange.ts';
 import type { HttpTarget } from './http-target.ts';
 import type { OpaqueValues } from './opaque-values.ts';
 
@@ -55,19 +56,23 @@ export class HttpAcView implements HttpView {
       : contentOf(ActionResult.encode(result).finish());
   }
 
-  async put(write: HttpWrite): Promise<void> {
+  async put(write: HttpWrite): Promise<HttpPutStatus> {
     const { storesOf, opaqueValues, updateEnabled } = this.#dependencies;
     const { target, caller, signal } = write;
     const { actionCache } = storesOf(target.instanceName, caller);
-    if (!updateEnabled) throw permissionDenied('PUT below /ac is not open to clients of this cache');
+    checkMayPublish('PUT below /ac', { caller, updateEnabled });
     using head = await BodyHead.take(write, this.#budget);
     const { whole } = head;
     const result = whole === undefined ? undefined : asActionResult(whole);
-    if (result === undefined) return opaqueValues.put(write, head);
+    if (result === undefined) {
+      await opaqueValues.put(write, head);
+      return 200;
+    }
     const earlier = await opaqueValues.digestOf(write);
     checkActionResult(result, SHA256);
     await actionCache.put(keyOf(target), result, { signal });
     if (earlier !== undefined) await opaqueValues.drop(write, earlier);
+    return 200;
   }
 }
 

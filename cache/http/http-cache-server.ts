@@ -9,15 +9,17 @@ import { WholeBytes } from '../../core/streams.ts';
 import { HttpBody } from './http-body.ts';
 import { formatEntityTag, hasAlready, rangeHeader } from './http-conditions.ts';
 import { httpError } from './http-error.ts';
-import type { HttpContent, HttpRead, HttpView } from './http-exchange.ts';
+import type { HttpContent, HttpFolderView, HttpRead, HttpView } from './http-exchange.ts';
 import { selectRange } from './http-range.ts';
 import { type HttpTarget, parseHttpTarget } from './http-target.ts';
 import { sendBody } from './send-body.ts';
+import { WebDavMethods } from './webdav-methods.ts';
 
 /** What an {@link HttpCacheServer} depends on. */
 export interface HttpCacheServerDependencies {
   readonly cas: HttpView;
   readonly ac: HttpView;
+  readonly webdav: HttpFolderView;
   /** Larger bodies are refused with 413 before they are read. */
   readonly blobBytesMax: number;
   /** What /status shows, asked for each time. */
@@ -36,8 +38,8 @@ export interface HttpAddress {
 const IDLE_MS = 60_000;
 
 /**
- * The cache as Bazel, ccache and curl use it over HTTP/1.1: GET, HEAD and PUT below /cas and /ac, also behind an
- * instance name, /status and /healthz. A damaged blob never comes as a finished answer.
+ * The cache as Bazel, ccache, sccache and curl use it over HTTP/1.1: GET, HEAD and PUT below /cas, /ac and /webdav,
+ * also behind an instance name, /status and /healthz. A damaged blob never comes as a finished answer.
  */
 export class HttpCacheServer implements AsyncDisposable {
   readonly #dependencies: HttpCacheServerDependencies;
@@ -65,6 +67,10 @@ export class HttpCacheServer implements AsyncDisposable {
     this.#app.get('/*', (request, reply) => this.#get(request, reply));
     this.#app.head('/*', (request, reply) => this.#head(request, reply));
     this.#app.put('/*', (request, reply) => this.#put(request, reply));
+    new WebDavMethods({
+      view: dependencies.webdav,
+      readOf: (request, reply) => this.#readOf(request, reply),
+    }).mount(this.#app);
     this.#app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
     this.#app.setNotFoundHandler((request, reply) =>
       this.#fail(notFound(`${request.method} is not for ${request.url.slice(0, 100)}`), request, reply),
@@ -134,12 +140,12 @@ export class HttpCacheServer implements AsyncDisposable {
     if (body.isTooLarge) return tooLarge();
     const { contentBytes } = body;
     try {
-      await this.#viewOf(read.target).put({ ...read, contentBytes, body: body.bytes() });
+      const status = await this.#viewOf(read.target).put({ ...read, contentBytes, body: body.bytes() });
+      return reply.code(status).send();
     } catch (error) {
       if (body.isTooLarge) return tooLarge();
       throw error;
     }
-    return reply.code(200).send();
   }
 
   /** Writes a body past Fastify, whose way with streams costs more than the bytes themselves. */
@@ -163,7 +169,7 @@ export class HttpCacheServer implements AsyncDisposable {
   }
 
   #viewOf({ kind }: HttpTarget): HttpView {
-    return kind === 'cas' ? this.#dependencies.cas : this.#dependencies.ac;
+    return this.#dependencies[kind];
   }
 
   #fail(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -5,7 +5,7 @@ import type { BlobIngest } from '../blobs/blob-ingest.ts';
 import type { BlobLookup } from '../blobs/blob-lookup.ts';
 import type { InstanceStoresOf } from '../grpc/instance-stores.ts';
 import { findBlob } from './find-blob.ts';
-import type { HttpContent, HttpRead, HttpView, HttpWrite } from './http-exchange.ts';
+import type { HttpContent, HttpPutStatus, HttpRead, HttpView, HttpWrite } from './http-exchange.ts';
 
 /** What the /cas view depends on. */
 export interface HttpCasViewDependencies {
@@ -34,15 +34,16 @@ export class HttpCasView implements HttpView {
     return digest === undefined ? undefined : findBlob(blobStore, digest, { signal });
   }
 
-  async put({ target, caller, contentBytes, body, signal }: HttpWrite): Promise<void> {
+  async put({ target, caller, contentBytes, body, signal }: HttpWrite): Promise<HttpPutStatus> {
     const { storesOf, ingest, blobBytesMax } = this.#dependencies;
     const { blobStore } = storesOf(target.instanceName, caller);
     const hash = target.name;
     if (contentBytes !== undefined) {
       await blobStore.write(Digest.of(hash, contentBytes, SHA256), body, { signal });
-      return;
+      return 200;
     }
     if (hash === EMPTY.hash) throw invalidArgument('the empty blob was sent without a length');
     await ingest.ingest(body, { digestFunction: SHA256, bytesMax: blobBytesMax, hash, signal });
+    return 200;
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../../core/caller.ts';
+import type { OpaqueListed } from '../actions/opaque-entries.ts';
 import type { ByteRange } from '../blob-store.ts';
 import type { HttpTarget } from './http-target.ts';
 
@@ -31,10 +32,21 @@ export interface HttpContent {
   open(range?: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined>;
 }
 
+/** How a PUT went, when it went well. */
+export type HttpPutStatus = 200 | 201 | 204;
+
 /** One of the key spaces of the HTTP cache. */
 export interface HttpView {
   /** The value, or undefined; what is found counts as used. */
   find(read: HttpRead): Promise<HttpContent | undefined>;
-  /** Stores the value; resolves when it is durable. */
-  put(write: HttpWrite): Promise<void>;
+  /** Stores the value; resolves, with the status to answer, when it is durable. */
+  put(write: HttpWrite): Promise<HttpPutStatus>;
+}
+
+/** A key space with folders and an end to its values. */
+export interface HttpFolderView extends HttpView {
+  /** Removes a value; false when there is none. */
+  remove(read: HttpRead): Promise<boolean>;
+  /** What is right below the folder that the target names, in order; take no more than you need. */
+  list(read: HttpRead): AsyncIterable<OpaqueListed>;
 }

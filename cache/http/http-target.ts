@@ -1,32 +1,46 @@
 import { invalidArgument, notFound } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
 import { checkInstanceName } from '../../core/resource-name.ts';
+import { checkWebDavName } from './webdav-name.ts';
 
 /** What a path of the HTTP cache names. */
 export interface HttpTarget {
-  readonly kind: 'ac' | 'cas';
+  readonly kind: 'ac' | 'cas' | 'webdav';
   /** What stands before; empty for most clients. */
   readonly instanceName: string;
-  /** Lower-case hex of a SHA-256: Bazel's digests, or a key of the client's own in that form. */
+  /**
+   * Below /ac and /cas, the lower-case hex of a SHA-256: Bazel's digests, or a key of the client's own in that form.
+   * Below /webdav a path of the client's own; a folder's is empty or ends in a slash.
+   */
   readonly name: string;
 }
 
-const TARGET = /^\/(?:(.+)\/)?(ac|cas)\/([^/]*)$/;
+const WEBDAV = /^\/(?:(.+?)\/)?webdav(?:\/(.*))?$/;
+const HASHED = /^\/(?:(.+)\/)?(ac|cas)\/([^/]*)$/;
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
-/** `/cas/{hash}`, `/ac/{hash}`, or either below `/{instance}`; NOT_FOUND for any other path. */
+/** `/cas/{hash}`, `/ac/{hash}`, `/webdav/{path}`, or any below `/{instance}`; NOT_FOUND for any other path. */
 export function parseHttpTarget(url: string): HttpTarget {
   const path = url.replace(/[?#].*$/s, '');
-  const [, encodedInstance = '', kind, name = ''] = TARGET.exec(path) ?? [];
+  const webDav = WEBDAV.exec(path);
+  if (webDav !== null) {
+    const [, instance = '', name = ''] = webDav;
+    return { kind: 'webdav', instanceName: decodedInstance(instance), name: checkWebDavName(decoded(name)) };
+  }
+  const [, instance = '', kind, name = ''] = HASHED.exec(path) ?? [];
   if (kind !== 'ac' && kind !== 'cas') {
-    throw notFound(`${quote(path)} is nothing here: expected /cas/{hash} or /ac/{hash}`);
+    throw notFound(`${quote(path)} is nothing here: expected /cas/{hash}, /ac/{hash} or /webdav/{path}`);
   }
   if (!SHA256_HEX.test(name)) {
     throw invalidArgument(`${quote(name)} is not the lower-case hexadecimal of a SHA-256`);
   }
-  const instanceName = decoded(encodedInstance);
+  return { kind, instanceName: decodedInstance(instance), name };
+}
+
+function decodedInstance(encoded: string): string {
+  const instanceName = decoded(encoded);
   checkInstanceName(instanceName);
-  return { kind, instanceName, name };
+  return instanceName;
 }
 
 function decoded(text: string): string {

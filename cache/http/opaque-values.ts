@@ -1,7 +1,7 @@
 import { Digest } from '../../core/digest.ts';
 import { bytesOf } from '../../core/streams.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import type { OpaqueEntries } from '../actions/opaque-entries.ts';
+import type { OpaqueEntries, OpaqueListed } from '../actions/opaque-entries.ts';
 import type { BlobIngest } from '../blobs/blob-ingest.ts';
 import type { InstanceStoresOf } from '../grpc/instance-stores.ts';
 import type { BodyHead } from './body-head.ts';
@@ -50,6 +50,11 @@ export class OpaqueValues {
   /** Forgets the value, unless it is another by now. The blob stays until it is evicted. */
   async drop({ target }: HttpRead, digest: Digest): Promise<void> {
     await this.#dependencies.entries.drop(target, digest);
+  }
+
+  /** What is right below a folder. */
+  list({ target }: HttpRead): AsyncIterable<OpaqueListed> {
+    return this.#dependencies.entries.list(target);
   }
 
   async #store({ target, caller, signal }: HttpRead, head: BodyHead): Promise<Digest> {
