@@ -74,7 +74,10 @@ export class WebDavMethods {
         resources.push(resource(listed, base + found.path));
       }
     }
-    return reply.code(207).type(XML).send(multistatus(resources, { isCut }));
+    return reply
+      .code(207)
+      .type(XML)
+      .send(multistatus(resources, { isCut, nowMs: Date.now() }));
   }
 
   /** What the target is: a value, a folder of that name, or nothing. */

@@ -1,11 +1,12 @@
 /**
- * Brings what the tests need onto this machine: Debian packages (when root) and a CUDA toolchain. Does nothing, in
- * well under a second, when all is there. Where something cannot be had it says so, and fails only in CI.
+ * Brings what the tests need onto this machine: Debian packages (when root), a CUDA toolchain and sccache. Does
+ * nothing, in well under a second, when all is there. Where something cannot be had it says so, and fails only in CI.
  */
 import { installPackages } from '../../cli/doctor/install-packages.ts';
 import { withSystemFolders } from '../../cli/toolchain/find-program.ts';
 import { runProgram } from '../../cli/toolchain/run-program.ts';
 import { debianPackages } from './debian-packages.ts';
+import { installSccache } from './install-sccache.ts';
 import { installToolchain } from './install-toolchain.ts';
 
 const options = {
@@ -20,4 +21,5 @@ const havePackages = await installPackages({
   without: 'without them the tests that need them are skipped',
 });
 const haveToolchain = await installToolchain(options);
-if (process.env.CI === 'true' && !(havePackages && haveToolchain)) process.exitCode = 1;
+const haveSccache = await installSccache(options);
+if (process.env.CI === 'true' && !(havePackages && haveToolchain && haveSccache)) process.exitCode = 1;
