@@ -19,6 +19,8 @@ export interface ServerUnderFaultOptions {
   readonly flags?: readonly string[];
   /** Where it dies; see core/fail-point.ts. */
   readonly fail?: string;
+  /** Where gRPC listens. Default: loopback, any port. */
+  readonly grpc?: string;
   /** Addresses of an earlier one on the same folder, for clients that come back. */
   readonly at?: ServerUnderFault;
 }
@@ -54,7 +56,8 @@ export class ServerUnderFault implements AsyncDisposable {
 
   static async start(data: string, options: ServerUnderFaultOptions = {}): Promise<ServerUnderFault> {
     const { role = 'cache', flags = [], fail, at } = options;
-    const [grpc, http] = [at?.grpc ?? '127.0.0.1:0', at?.http ?? '127.0.0.1:0'];
+    const grpc = at?.grpc ?? options.grpc ?? '127.0.0.1:0';
+    const http = at?.http ?? '127.0.0.1:0';
     const startedMs = performance.now();
     const process = new IngotProcess([role, '--data', data, '--grpc', grpc, '--http', http, ...flags], {
       environment: fail === undefined ? {} : { INGOT_FAIL: fail },
