@@ -17,6 +17,10 @@ import type { BlobStore } from './blob-store.ts';
 import { EmptyBlobStore } from './blobs/empty-blob-store.ts';
 import { blobStoreFailPoints, FileBlobStore } from './blobs/file-blob-store.ts';
 import { SizeLimitedBlobStore } from './blobs/size-limited-blob-store.ts';
+import { ChunkedBlobLookup } from './chunking/chunked-blob-lookup.ts';
+import { ChunkedBlobStore } from './chunking/chunked-blob-store.ts';
+import { CuttingBlobSplitter } from './chunking/cutting-blob-splitter.ts';
+import { chunkListFailPoints, LevelChunkLists } from './chunking/level-chunk-lists.ts';
 import type { CacheConfig } from './config.ts';
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
 import { mountCache } from './grpc/mount-cache.ts';
@@ -49,7 +53,11 @@ export interface Cache {
 export async function composeCache(config: CacheConfig, { logger, lifecycle }: RoleHost): Promise<Cache> {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
   const folder = join(config.data, 'cache');
-  const failPoints = parseFailPoints(config.fail, [...blobStoreFailPoints, ...actionCacheFailPoints]);
+  const failPoints = parseFailPoints(config.fail, [
+    ...blobStoreFailPoints,
+    ...actionCacheFailPoints,
+    ...chunkListFailPoints,
+  ]);
 
   await mkdir(folder, { recursive: true });
   lifecycle.use('cache folder', await FolderLock.acquire(folder));
@@ -62,12 +70,15 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
   const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
   const sessions = lifecycle.use('uploads', new WriteSessions());
 
-  const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(files), blobBytesMax });
+  const chunkLists = await LevelChunkLists.open({ records, failPoints });
+  const chunked = new ChunkedBlobStore({ inner: files, lists: chunkLists });
+  const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(chunked), blobBytesMax });
   const actionCache = new CompletenessCheckingActionCache({
     inner: new LevelActionCache({ records, logger, failPoints }),
     blobStore,
     logger,
   });
+  const splitter = new CuttingBlobSplitter({ lists: chunkLists });
   const storesOf = sameStoresFor({ blobStore, actionCache });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
@@ -81,6 +92,8 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
         storesOf,
         logStreams,
         sessions,
+        splitter,
+        chunkLists,
         cacheCapabilities: capabilities,
         executionCapabilities: execution,
       });
@@ -91,7 +104,10 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
       const valuesIn = (keySpace: OpaqueKeySpace) =>
         new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
       const server = new HttpCacheServer({
-        cas: new HttpCasView({ ...shared, lookup: files }),
+        cas: new HttpCasView({
+          ...shared,
+          lookup: new ChunkedBlobLookup({ inner: files, lists: chunkLists, blobStore: chunked }),
+        }),
         ac: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
         webdav: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
         blobBytesMax,

@@ -13,10 +13,11 @@ const REOPENING_BYTES = 5 * 1024 * 1024;
 
 type Database = Level<string, Buffer>;
 
-/** A change to the records: a new value, or the end of a record that still has the value it was judged by. */
+/** A change to the records: a new value, or the end of a record, whatever its value or if it still is the one given. */
 type Change =
   | { readonly key: string; readonly value: Uint8Array }
-  | { readonly key: string; readonly droppedIf: Uint8Array };
+  | { readonly key: string; readonly droppedIf: Uint8Array }
+  | { readonly key: string; readonly removed: true };
 
 type Operation =
   | { readonly type: 'put'; readonly key: string; readonly value: Buffer }
@@ -107,6 +108,23 @@ export class LevelRecords implements AsyncDisposable {
     await this.#changes.submit({ key, droppedIf: value });
   }
 
+  /** Removes the record, if there is one. */
+  async remove(key: string): Promise<void> {
+    await this.#changes.submit({ key, removed: true });
+  }
+
+  /** The keys that begin with the prefix, in order; those of damaged records too. */
+  async *keys(prefix: string): AsyncGenerator<string, void, undefined> {
+    try {
+      for await (const key of (await this.#database).keys({ gte: prefix })) {
+        if (!key.startsWith(prefix)) return;
+        yield key;
+      }
+    } catch (error) {
+      throw internal('List the records: the database failed', { cause: error });
+    }
+  }
+
   /** Waits for changes under way and closes the database. */
   async close(): Promise<void> {
     await this.#changes.idle();
@@ -176,6 +194,10 @@ async function operationsOf(changes: readonly Change[], database: Database): Pro
     const { key } = change;
     if ('value' in change) {
       operations.set(key, { type: 'put', key, value: sealRecord(key, change.value) });
+      continue;
+    }
+    if ('removed' in change) {
+      operations.set(key, { type: 'del', key });
       continue;
     }
     const earlier = operations.get(key);

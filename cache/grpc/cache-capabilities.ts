@@ -3,6 +3,7 @@ import {
   type CacheCapabilities,
   SymlinkAbsolutePathStrategy_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { announcedFastCdcParams } from '../chunking/fast-cdc-params.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
 
 /** What differs between caches. */
@@ -12,11 +13,12 @@ export interface CacheCapabilitiesOptions {
   readonly updateEnabled: boolean;
 }
 
-/** What this cache announces. What is not in here is not there: no compressors, no split and splice. */
+/** What this cache announces. What is not in here is not there: no compressors. */
 export function cacheCapabilities({
   blobBytesMax,
   updateEnabled,
 }: CacheCapabilitiesOptions): CacheCapabilities {
+  const { avgBytes, seed } = announcedFastCdcParams;
   return {
     digestFunctions: [...digestFunctions],
     actionCacheUpdateCapabilities: { updateEnabled },
@@ -26,9 +28,9 @@ export function cacheCapabilities({
     supportedCompressors: [],
     supportedBatchUpdateCompressors: [],
     maxCasBlobSizeBytes: blobBytesMax,
-    splitBlobSupport: false,
-    spliceBlobSupport: false,
-    fastCdc2020Params: undefined,
+    splitBlobSupport: true,
+    spliceBlobSupport: true,
+    fastCdc2020Params: { avgChunkSizeBytes: avgBytes, seed },
     repMaxCdcParams: undefined,
   };
 }

@@ -14,3 +14,6 @@ export const FIND_MISSING_DIGESTS_MAX = 100_000;
 
 /** Bytes inlined into one GetActionResult beyond those the result has anyway. */
 export const INLINE_BYTES_MAX = 1 * MIB;
+
+/** Chunks of one SpliceBlob: 24 GiB in chunks of 512 KiB. A 4 MiB message holds 57,000 digests. */
+export const SPLICE_CHUNKS_MAX = 50_000;

@@ -1,21 +1,29 @@
-import { unimplemented } from '../../core/error.ts';
 import type { CallContext, ServiceImplementation } from '../../core/rpc/rpc-service.ts';
+import type { BlobSplitter } from '../chunking/blob-splitter.ts';
+import type { ChunkLists } from '../chunking/chunk-lists.ts';
 import { batchReadBlobs } from './batch-read-blobs.ts';
 import { batchUpdateBlobs } from './batch-update-blobs.ts';
 import { blobOptionsOf } from './blob-options.ts';
 import { findMissingBlobs } from './find-missing-blobs.ts';
 import { getTree } from './get-tree.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
+import { spliceBlob } from './splice-blob.ts';
+import { splitBlob } from './split-blob.ts';
 import type { CasDefinition } from './wire/cas-definition.ts';
 
 /** What the ContentAddressableStorage service depends on. */
 export interface ContentAddressableStorageServiceDependencies {
   readonly storesOf: InstanceStoresOf;
+  readonly splitter: BlobSplitter;
+  /** Those of this process; absent where the stores are another process's. */
+  readonly chunkLists?: ChunkLists | undefined;
 }
 
-/** The CAS over the stores of each instance. SplitBlob and SpliceBlob are not announced and UNIMPLEMENTED. */
+/** The CAS over the stores of each instance. */
 export function contentAddressableStorageService({
   storesOf,
+  splitter,
+  chunkLists: lists,
 }: ContentAddressableStorageServiceDependencies): ServiceImplementation<CasDefinition> {
   const blobStoreOf = ({ instanceName }: { readonly instanceName: string }, { caller }: CallContext) =>
     storesOf(instanceName, caller).blobStore;
@@ -31,11 +39,19 @@ export function contentAddressableStorageService({
     },
     getTree: (request, context: CallContext) =>
       getTree(request, blobStoreOf(request, context), blobOptionsOf(context)),
-    async splitBlob() {
-      throw unimplemented('SplitBlob is not announced');
+    async splitBlob(request, context) {
+      return splitBlob(request, {
+        store: blobStoreOf(request, context),
+        splitter,
+        options: blobOptionsOf(context),
+      });
     },
-    async spliceBlob() {
-      throw unimplemented('SpliceBlob is not announced');
+    async spliceBlob(request, context) {
+      return spliceBlob(request, {
+        store: blobStoreOf(request, context),
+        lists,
+        options: blobOptionsOf(context),
+      });
     },
   };
 }

@@ -6,6 +6,8 @@ import {
   CapabilitiesDefinition,
   type ExecutionCapabilities,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { BlobSplitter } from '../chunking/blob-splitter.ts';
+import type { ChunkLists } from '../chunking/chunk-lists.ts';
 import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
 import { actionCacheService } from './action-cache-service.ts';
 import { byteStreamService } from './byte-stream-service.ts';
@@ -20,6 +22,9 @@ export interface MountedCache {
   readonly storesOf: InstanceStoresOf;
   readonly logStreams: ResumableLogStreams;
   readonly sessions: WriteSessions;
+  readonly splitter: BlobSplitter;
+  /** Where the stores are of this process. */
+  readonly chunkLists?: ChunkLists | undefined;
   readonly cacheCapabilities: CacheCapabilities;
   /** Where the endpoint also executes. */
   readonly executionCapabilities?: ExecutionCapabilities | undefined;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { throwIfAborted } from '../../core/abort.ts';
 import { abortableSource } from '../../core/abortable-source.ts';
 import { mapConcurrent, Semaphore } from '../../core/concurrency.ts';
-import type { Digest } from '../../core/digest.ts';
+import { Digest } from '../../core/digest.ts';
 import { internal, invalidArgument, isIngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { formatReadName, formatWriteName } from '../../core/resource-name.ts';
@@ -10,7 +10,7 @@ import { ByteStreamDefinition } from '../../core/rpc/byte-stream-definition.ts';
 import type { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { defaultRetryPolicy, type RetryPolicy } from '../../core/rpc/rpc-retry-policy.ts';
 import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
-import { bytesOf } from '../../core/streams.ts';
+import { bytesOf, WholeBytes } from '../../core/streams.ts';
 import {
   Compressor_Value,
   ContentAddressableStorageDefinition,
@@ -19,6 +19,7 @@ import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobStore, ByteRange } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
 import { verifiedBytes } from '../blobs/verified-bytes.ts';
+import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
 import { GrpcBlobBatches } from './grpc-blob-batches.ts';
 import { downloadResumably } from './resumable-download.ts';
 import { uploadResumably } from './resumable-upload.ts';
@@ -26,6 +27,8 @@ import { startedStream } from './started-stream.ts';
 
 /** Blobs up to this size travel in batches, larger ones in a stream each. */
 const SMALL_BLOB_BYTES_MAX = 256 * 1024;
+/** Blobs up to this size that are in memory anyway are written in batches too: with one more they fill a message. */
+const WHOLE_BLOB_BYTES_MAX = 2 * 1024 * 1024;
 /** Digests of one FindMissingBlobs: well inside a message of 4 MiB. */
 const FIND_MISSING_DIGESTS = 10_000;
 /** FindMissingBlobs calls at once for one long list. */
@@ -114,7 +117,12 @@ export class GrpcBlobStore implements BlobStore {
 
   async write(digest: Digest, source: AsyncIterable<Uint8Array>, { signal }: IoOptions = {}): Promise<void> {
     throwIfAborted(signal);
-    if (digest.sizeBytes <= SMALL_BLOB_BYTES_MAX) {
+    if (source instanceof ChunkedBytes && digest.sizeBytes > SMALL_BLOB_BYTES_MAX) {
+      await this.#splice(digest, source, { signal });
+      return;
+    }
+    const batchedBytesMax = source instanceof WholeBytes ? WHOLE_BLOB_BYTES_MAX : SMALL_BLOB_BYTES_MAX;
+    if (digest.sizeBytes <= batchedBytesMax) {
       const bytes = await collectBlob(
         digest,
         signal === undefined ? source : abortableSource(source, signal),
@@ -138,6 +146,29 @@ export class GrpcBlobStore implements BlobStore {
     });
     if (committedBytes !== digest.sizeBytes) {
       throw internal(`Write ${digest}: the server says it has ${committedBytes} bytes`);
+    }
+  }
+
+  async #splice(
+    digest: Digest,
+    { list: { chunks, chunkingFunction } }: ChunkedBytes,
+    { signal }: IoOptions,
+  ): Promise<void> {
+    const { digestFunction } = digest;
+    const request = {
+      instanceName: this.#instanceName,
+      blobDigest: digest.toMessage(),
+      chunkDigests: chunks.map((chunk) => chunk.toMessage()),
+      digestFunction,
+      chunkingFunction,
+    };
+    try {
+      const { blobDigest } = await this.#cas.spliceBlob(request, { signal });
+      const seen = Digest.fromMessage(blobDigest, digestFunction);
+      if (!seen.equals(digest)) throw internal(`Write ${digest}: the server says it made ${seen}`);
+    } catch (error) {
+      // It is there in chunks which the server likes better.
+      if (!isIngotError(error, Code.ALREADY_EXISTS)) throw error;
     }
   }
 

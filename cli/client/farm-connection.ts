@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
+import { announcedChunking } from '../../cache/remote/announced-chunking.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { isIngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
@@ -36,7 +38,11 @@ export class FarmConnection implements AsyncDisposable {
       address: address.endpoint,
       callOptions: callOptions(address, version),
     });
-    this.blobStore = new GrpcBlobStore({ channel: this.#channel, instanceName: address.instanceName });
+    const remote = { channel: this.#channel, instanceName: address.instanceName };
+    this.blobStore = new ChunkingBlobStore({
+      inner: new GrpcBlobStore(remote),
+      params: announcedChunking(remote),
+    });
     this.actionCache = this.#channel.client(ActionCacheDefinition);
     this.execution = this.#channel.client(ExecutionDefinition);
     this.operations = this.#channel.client(OperationsDefinition);

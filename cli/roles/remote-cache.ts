@@ -1,11 +1,14 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
 import { mountCache } from '../../cache/grpc/mount-cache.ts';
 import { sameStoresFor } from '../../cache/grpc/same-stores.ts';
 import { WriteSessions } from '../../cache/grpc/write-sessions.ts';
 import type { LogStreams } from '../../cache/log-streams.ts';
 import { DrainableLogStreams } from '../../cache/logs/drainable-log-streams.ts';
+import { chunkingParamsOf } from '../../cache/remote/chunking-params-of.ts';
 import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
+import { GrpcBlobSplitter } from '../../cache/remote/grpc-blob-splitter.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { GrpcLogStreams } from '../../cache/remote/grpc-log-streams.ts';
 import { delay, linkedAbort } from '../../core/abort.ts';
@@ -44,7 +47,9 @@ export async function connectRemoteCache(
 ): Promise<RemoteCache> {
   const channel = lifecycle.use('connection to the cache', new RpcChannel({ address, logger }));
   const cacheCapabilities = await readCapabilities(channel, logger, options);
-  const blobStore = new GrpcBlobStore({ channel, instanceName: '' });
+  const served = new GrpcBlobStore({ channel, instanceName: '' });
+  const params = chunkingParamsOf(cacheCapabilities);
+  const blobStore = new ChunkingBlobStore({ inner: served, params: async () => params });
   const actionCache = new GrpcActionCache({ channel });
   const logStreams = new DrainableLogStreams(new GrpcLogStreams({ channel }));
   return {
@@ -53,9 +58,11 @@ export async function connectRemoteCache(
     logStreams,
     addServices(rpc, { execution }) {
       mountCache(rpc, {
-        storesOf: sameStoresFor({ blobStore, actionCache }),
+        // What clients send goes on as they send it; they may cut it themselves.
+        storesOf: sameStoresFor({ blobStore: served, actionCache }),
         logStreams,
         sessions: lifecycle.use('uploads', new WriteSessions()),
+        splitter: new GrpcBlobSplitter({ channel, instanceName: '' }),
         cacheCapabilities,
         executionCapabilities: execution,
       });

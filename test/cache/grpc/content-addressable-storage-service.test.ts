@@ -259,17 +259,3 @@ describe('GetTree', () => {
     });
   });
 });
-
-describe('SplitBlob and SpliceBlob', () => {
-  it('are not there', async () => {
-    const blobDigest = fresh(10).digest.toMessage();
-    const chunkDigests = [blobDigest];
-    await expect(client.splitBlob({ ...base, blobDigest, chunkingFunction: 0 })).rejects.toMatchObject({
-      code: Code.UNIMPLEMENTED,
-      message: 'SplitBlob is not announced',
-    });
-    await expect(
-      client.spliceBlob({ ...base, blobDigest, chunkDigests, chunkingFunction: 0 }),
-    ).rejects.toMatchObject({ code: Code.UNIMPLEMENTED, message: 'SpliceBlob is not announced' });
-  });
-});

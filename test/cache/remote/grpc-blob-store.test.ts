@@ -34,12 +34,14 @@ const notThere = async (): Promise<never> => {
   throw internal('not asked for');
 };
 
+const splitter = { split: notThere };
+
 /** A store over a server that answers as it is told. */
 async function openScripted(blobStore: BlobStore, overrides: Partial<Cas>, byteStream?: ByteStream['read']) {
   const rpc = new RpcServer({ logger: silentLogger });
   const storesOf = sameStoresFor({ blobStore, actionCache: { get: notThere, put: notThere } });
   rpc.addService(ContentAddressableStorageDefinition, {
-    ...contentAddressableStorageService({ storesOf }),
+    ...contentAddressableStorageService({ storesOf, splitter }),
     ...overrides,
   });
   rpc.addService(ByteStreamDefinition, {
@@ -69,6 +71,7 @@ describe('GrpcBlobStore', () => {
     const calls = { updates: 0, reads: 0 };
     const real = contentAddressableStorageService({
       storesOf: sameStoresFor({ blobStore: memory, actionCache: { get: notThere, put: notThere } }),
+      splitter,
     });
     await using opened = await openScripted(memory, {
       batchUpdateBlobs: (request, context) => {

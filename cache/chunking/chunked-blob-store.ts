@@ -1,0 +1,115 @@
+import { Semaphore } from '../../core/concurrency.ts';
+import { type Digest, DigestHasher } from '../../core/digest.ts';
+import { invalidArgument } from '../../core/error.ts';
+import { bytesOf } from '../../core/streams.ts';
+import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
+import type { ChunkLists } from './chunk-lists.ts';
+import { readChunks } from './chunk-read.ts';
+import { type ChunkSpan, chunkSpans } from './chunk-spans.ts';
+import { ChunkedBytes } from './chunked-bytes.ts';
+import { announcedFastCdcParams } from './fast-cdc-params.ts';
+import { findMissingChunked } from './find-missing-chunked.ts';
+import { missingChunks } from './missing-chunks.ts';
+
+/** Smaller blobs have no list: REAPI cuts none that is smaller than the largest chunk. So the many small ones cost nothing. */
+export const CHUNKED_BLOB_BYTES_MIN = announcedFastCdcParams.maxBytes;
+/** Blobs put together and hashed at once; each keeps a core busy. */
+const SPLICES_AT_ONCE = 4;
+
+/** What a {@link ChunkedBlobStore} depends on. */
+export interface ChunkedBlobStoreDependencies {
+  /** Holds the chunks, and the blobs that are there as a whole. */
+  readonly inner: BlobStore;
+  readonly lists: ChunkLists;
+}
+
+/**
+ * Lets a blob be there as its chunks: where a list is known, it is present while all its chunks are, and is read from
+ * them. Using it uses the chunks, so eviction keeps them together. A write of {@link ChunkedBytes} stores no bytes:
+ * it files the list, once the bytes were hashed.
+ */
+export class ChunkedBlobStore implements BlobStore {
+  readonly #inner: BlobStore;
+  readonly #lists: ChunkLists;
+  readonly #splices = new Semaphore(SPLICES_AT_ONCE);
+
+  constructor({ inner, lists }: ChunkedBlobStoreDependencies) {
+    this.#inner = inner;
+    this.#lists = lists;
+  }
+
+  findMissing(digests: readonly Digest[], options?: BlobOptions): Promise<Digest[]> {
+    return digests.some((digest) => this.#isListed(digest))
+      ? findMissingChunked(digests, { inner: this.#inner, lists: this.#lists, options })
+      : this.#inner.findMissing(digests, options);
+  }
+
+  async read(
+    digest: Digest,
+    range?: ByteRange,
+    options?: BlobOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    if (this.#isListed(digest)) {
+      const source = await this.#readListed(digest, spanOf(digest, range), options);
+      if (source !== undefined) return source;
+    }
+    return this.#inner.read(digest, range, options);
+  }
+
+  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options: BlobOptions = {}): Promise<void> {
+    if (this.#isListed(digest) && (await this.findMissing([digest], options)).length === 0) return;
+    if (source instanceof ChunkedBytes && digest.sizeBytes >= CHUNKED_BLOB_BYTES_MIN) {
+      await this.#splice(digest, source, options);
+    } else {
+      await this.#inner.write(digest, source, options);
+    }
+  }
+
+  #isListed(digest: Digest): boolean {
+    return digest.sizeBytes >= CHUNKED_BLOB_BYTES_MIN && this.#lists.has(digest);
+  }
+
+  /** Undefined when a chunk is absent: the blob may be there as a whole. */
+  async #readListed(
+    digest: Digest,
+    span: ByteSpan,
+    options: BlobOptions | undefined,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const list = await this.#lists.get(digest);
+    if (list === undefined) return undefined;
+    const spans: ChunkSpan[] = chunkSpans(list.chunks, span);
+    const needed = spans.length > 0 ? spans.map(({ chunk }) => chunk) : list.chunks;
+    if ((await this.#inner.findMissing(needed, options)).length > 0) return undefined;
+    if (spans.length === 0) return bytesOf();
+    return readChunks({
+      digest,
+      spans,
+      isWhole: span.whole,
+      inner: this.#inner,
+      options,
+      onMismatch: () => this.#lists.drop(digest),
+    });
+  }
+
+  async #splice(digest: Digest, source: ChunkedBytes, options: BlobOptions): Promise<void> {
+    const { chunks } = source.list;
+    // A chunk that is itself there only as chunks is no chunk for a list; the whole is stored instead.
+    if ((await this.#inner.findMissing(chunks, options)).length > 0) {
+      return this.#inner.write(digest, source, options);
+    }
+    using _permit = await this.#splices.acquire(options);
+    const seen = await digestOfAll(source, digest);
+    if (seen.key !== digest.key) throw invalidArgument(`Write ${digest}: the bytes that arrived are ${seen}`);
+    // Hashing takes its time; what went meanwhile must not be promised.
+    const missing = await this.#inner.findMissing(chunks, options);
+    if (missing.length > 0) throw missingChunks(digest, missing);
+    await this.#lists.put(digest, source.list);
+  }
+}
+
+async function digestOfAll(source: AsyncIterable<Uint8Array>, { digestFunction }: Digest): Promise<Digest> {
+  const hasher = new DigestHasher(digestFunction);
+  for await (const bytes of source) hasher.update(bytes);
+  return hasher.digest();
+}
