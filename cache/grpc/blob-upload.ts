@@ -3,7 +3,7 @@ import { invalidArgument } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
 import type { WriteRequest, WriteResponse } from '../../proto/gen/google/bytestream/bytestream.ts';
 import type { BlobStore } from '../blob-store.ts';
-import type { WriteAttachment } from './write-session.ts';
+import { storedAfterLast } from './stored-after-last.ts';
 import type { UploadName, WriteSessions } from './write-sessions.ts';
 
 /** One stream of a blob's upload. */
@@ -35,7 +35,7 @@ export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
     attachment.accept(request.writeOffset, request.data);
     if (request.finishWrite) {
       session.finish();
-      await storedBeforeMore(attachment, requests);
+      await storedAfterLast(session.stored(), session.digest, requests);
       break;
     }
     await attachment.next(session.drained(attachment.signal));
@@ -52,23 +52,6 @@ export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
 async function isDone({ name, store, sessions, signal, invocationId, first }: BlobUpload): Promise<boolean> {
   if (first.writeOffset === 0 || sessions.committedBytes(name) !== undefined) return false;
   return (await store.findMissing([name.digest], { signal, invocationId })).length === 0;
-}
-
-/** Waits for the store; INVALID_ARGUMENT when another message comes instead of the end. */
-async function storedBeforeMore(
-  { session }: WriteAttachment,
-  requests: AsyncIterator<WriteRequest, unknown>,
-): Promise<void> {
-  const more = requests.next().then(
-    ({ done }) => (done ? session.stored() : Promise.reject(afterTheLast(session.digest.toString()))),
-    // The client is gone; the blob is stored all the same.
-    () => session.stored(),
-  );
-  await Promise.race([session.stored(), more]);
-}
-
-function afterTheLast(what: string) {
-  return invalidArgument(`Write ${what}: a message came after finish_write`);
 }
 
 function checkSameName({ resourceName }: WriteRequest, first: WriteRequest): void {

@@ -6,7 +6,9 @@ import {
   parseWriteName,
   type WriteName,
 } from '../../core/resource-name.ts';
+import { OneResponse } from '../../core/rpc/one-response.ts';
 import type { CallContext, ServiceImplementation } from '../../core/rpc/rpc-service.ts';
+import { WholeBytes } from '../../core/streams.ts';
 import {
   Compressor_Value,
   compressor_ValueToJSON,
@@ -25,6 +27,7 @@ import { blobOptionsOf } from './blob-options.ts';
 import { receiveBlob } from './blob-upload.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
 import { receiveLog } from './log-upload.ts';
+import { isWholeUpload, receiveWhole } from './whole-upload.ts';
 import type { WriteSessions } from './write-sessions.ts';
 
 /** What the ByteStream service depends on. */
@@ -45,26 +48,31 @@ export function byteStreamService(
   };
 }
 
-async function* read(
+/** A WholeBytes up to this size is answered in one message; below the 4 MiB that clients take. */
+const ONE_MESSAGE_BYTES_MAX = 1024 * 1024;
+
+async function read(
   { storesOf, logStreams }: ByteStreamServiceDependencies,
   { resourceName, readOffset, readLimit }: ReadRequest,
   context: CallContext,
-): AsyncGenerator<ReadResponse, void, undefined> {
+): Promise<AsyncIterable<ReadResponse>> {
   if (readOffset < 0) throw outOfRange(`read_offset is ${readOffset}, expected 0 or more`);
   if (readLimit < 0) throw invalidArgument(`read_limit is ${readLimit}, expected 0 or more`);
   const limit = readLimit === 0 ? undefined : readLimit;
   if (isLogName(resourceName)) {
     storesOf(parseLogName(resourceName).instanceName, context.caller);
     const { signal } = context;
-    yield* responses(cutOff(logStreams.read(resourceName, readOffset, { signal }), limit));
-    return;
+    return responses(cutOff(logStreams.read(resourceName, readOffset, { signal }), limit));
   }
   const { instanceName, digest, compressor } = parseReadName(resourceName);
   checkCompressor(compressor);
   const { blobStore } = storesOf(instanceName, context.caller);
   const source = await blobStore.read(digest, { offset: readOffset, limit }, blobOptionsOf(context));
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
-  yield* responses(source);
+  if (source instanceof WholeBytes && source.bytes.byteLength <= ONE_MESSAGE_BYTES_MAX) {
+    return new OneResponse({ data: source.bytes });
+  }
+  return responses(source);
 }
 
 async function* responses(source: AsyncIterable<Uint8Array>): AsyncGenerator<ReadResponse, void, undefined> {
@@ -86,20 +94,25 @@ async function* cutOff(
 async function write(
   { storesOf, logStreams, sessions }: ByteStreamServiceDependencies,
   stream: AsyncIterable<WriteRequest>,
-  { signal, invocationId, caller }: CallContext,
+  context: CallContext,
 ): Promise<WriteResponse> {
   const requests = stream[Symbol.asyncIterator]();
   const { done, value: first } = await requests.next();
   if (done || first === undefined) throw invalidArgument('Write: the stream has no message');
   if (first.resourceName === '') throw invalidArgument('Write: the first message has no resource name');
   if (isLogName(first.resourceName)) {
-    storesOf(parseLogName(first.resourceName).instanceName, caller);
+    storesOf(parseLogName(first.resourceName).instanceName, context.caller);
+    const { signal } = context;
     const rest = { [Symbol.asyncIterator]: () => requests };
     return receiveLog({ name: first.resourceName, logStreams, signal, first, requests: rest });
   }
   const name = parseUploadName(first.resourceName);
-  const { blobStore } = storesOf(name.instanceName, caller);
-  return receiveBlob({ name, store: blobStore, sessions, signal, invocationId, first, requests });
+  const { blobStore: store } = storesOf(name.instanceName, context.caller);
+  const upload = { name, store, sessions, first, requests };
+  if (isWholeUpload(first, name, sessions))
+    return receiveWhole({ ...upload, options: blobOptionsOf(context) });
+  const { signal, invocationId } = context;
+  return receiveBlob({ ...upload, signal, invocationId });
 }
 
 async function queryWriteStatus(

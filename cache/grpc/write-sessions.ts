@@ -103,6 +103,13 @@ export class WriteSessions implements AsyncDisposable {
     return entry.session.attach(signal, () => this.#onDetached(attached));
   }
 
+  /** Memory for an upload that came whole, while it is being stored. RESOURCE_EXHAUSTED when there is none left. */
+  borrow(bytes: number): Disposable {
+    if (this.#closed) throw unavailable('the server is closing');
+    this.#budget.take(bytes);
+    return { [Symbol.dispose]: () => this.#budget.give(bytes) };
+  }
+
   /** Gives up every upload. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -10,6 +10,7 @@ import {
 } from '../error.ts';
 import type { Logger } from '../log/logger.ts';
 import { startTimer } from '../timer.ts';
+import { OneResponse } from './one-response.ts';
 import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
 import { decodeStrictly } from './rpc-decode.ts';
@@ -141,9 +142,10 @@ export class ServerCall implements RequestSink {
     try {
       const request = input instanceof RequestStream ? input : await this.#unaryInput(input);
       if (this.#ended) return;
-      const outcome = handler(request, this.#context);
-      if (definition.responseStream) await this.#respondAll(outcome as AsyncIterable<unknown>);
-      else this.#respond(await outcome);
+      const outcome = await handler(request, this.#context);
+      if (!definition.responseStream) this.#respond(outcome);
+      else if (outcome instanceof OneResponse) this.#respond(outcome.message);
+      else await this.#respondAll(outcome as AsyncIterable<unknown>);
     } catch (error) {
       this.#onHandlerError(error);
     } finally {

@@ -61,12 +61,19 @@ type Outgoing<M extends MethodDefinition> = M['responseStream'] extends true
   ? AsyncIterable<ResponseOf<M>>
   : Promise<ResponseOf<M>>;
 
-/** The handlers of a service: async functions, or async generators where the response is a stream. */
+type Answer<M extends MethodDefinition> = M['responseStream'] extends true
+  ? Outgoing<M> | Promise<Outgoing<M>>
+  : Outgoing<M>;
+
+/**
+ * The handlers of a service: async functions, or async generators where the response is a stream. Such a handler may
+ * also be an async function that returns the stream, and return an `OneResponse` when it is a single message.
+ */
 export type ServiceImplementation<D extends ServiceDefinition> = {
   readonly [K in keyof D['methods']]: (
     request: Incoming<D['methods'][K]>,
     context: CallContext,
-  ) => Outgoing<D['methods'][K]>;
+  ) => Answer<D['methods'][K]>;
 };
 
 /** Options of one call made by a client. */
