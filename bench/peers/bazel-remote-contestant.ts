@@ -7,6 +7,7 @@ import type { Contestant, ServerPlace } from './contestant.ts';
  */
 export class BazelRemoteContestant implements Contestant {
   readonly name = 'bazel-remote';
+  readonly speaks = ['grpc'] as const;
   readonly #program: string;
 
   constructor(program: string) {

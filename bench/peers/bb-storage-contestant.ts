@@ -17,6 +17,7 @@ const EPOCH_INTERVAL = '300s';
 /** Buildbarn's bb_storage with the on-disk, persistent settings that its README recommends, the sizes apart. */
 export class BbStorageContestant implements Contestant {
   readonly name = 'bb-storage';
+  readonly speaks = ['grpc'] as const;
   readonly #program: string;
 
   constructor(program: string) {

@@ -1,8 +1,11 @@
+/** What is asked of a server: the gRPC services, or GETs of /cas. */
+export type Protocol = 'grpc' | 'http';
+
 /** How to start one cache: where it keeps its data and what it listens on is chosen by the run. */
 export interface Contestant {
   readonly name: string;
-  /** False for one that only has the HTTP listener. */
-  readonly hasGrpc?: boolean;
+  /** The rows it is measured in; it listens to each. */
+  readonly speaks: readonly Protocol[];
   /** The program with its arguments, after writing whatever files it wants into the empty folder. */
   command(place: ServerPlace): Promise<readonly string[]>;
 }

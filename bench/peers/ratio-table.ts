@@ -1,8 +1,5 @@
 import type { RowFigures } from './load-program.ts';
 
-/** At least so many times the best rival: calls and small blobs, and rows of megabytes a second. */
-const AIMS = { 'calls/s': 2, 'MB/s': 1.2 } as const;
-
 /** One pass over one server. */
 export interface Pass {
   readonly contestant: string;
@@ -20,12 +17,19 @@ export interface ComparedRow {
   readonly errors: Readonly<Record<string, number>>;
   /** Undefined without a rival that did it free of errors. */
   readonly ratio?: number;
-  readonly aim: number;
+  /** The least that the ratio should be. */
+  readonly aim?: number | undefined;
 }
 
-/** Compares by row; a contestant with an error in any round has no rate in that row. */
-export function compareRows(passes: readonly Pass[], names: readonly string[]): readonly ComparedRow[] {
-  return (passes[0]?.rows ?? []).map(({ row, unit }) => {
+/** Compares by row; a contestant with an error in any round, or that was not asked for a row, has no rate in it. */
+export function compareRows(
+  passes: readonly Pass[],
+  names: readonly string[],
+  aimOf: (row: RowFigures) => number | undefined,
+): readonly ComparedRow[] {
+  const rows = new Map(passes.flatMap((pass) => pass.rows.map((figures) => [figures.row, figures])));
+  return [...rows.values()].map((first) => {
+    const { row, unit } = first;
     const rates: Record<string, number> = {};
     const p99Ms: Record<string, number> = {};
     const errors: Record<string, number> = {};
@@ -34,14 +38,14 @@ export function compareRows(passes: readonly Pass[], names: readonly string[]): 
         .filter((pass) => pass.contestant === name)
         .flatMap((pass) => pass.rows.filter((other) => other.row === row));
       errors[name] = figures.reduce((sum, one) => sum + one.errors, 0);
-      if (errors[name] > 0) continue;
+      if (errors[name] > 0 || figures.length === 0) continue;
       rates[name] = median(figures.map((one) => one.rate));
       p99Ms[name] = median(figures.map((one) => one.p99Ms));
     }
     const [own = '', ...rivals] = names;
     const best = Math.max(...rivals.map((name) => rates[name] ?? 0));
     const ratio = rates[own] === undefined || best <= 0 ? undefined : rates[own] / best;
-    return { row, unit, rates, p99Ms, errors, ratio, aim: AIMS[unit] };
+    return { row, unit, rates, p99Ms, errors, ratio, aim: aimOf(first) };
   });
 }
 
@@ -53,10 +57,11 @@ export function formatRatioTable(
 ): string {
   const lines = [['', '', ...names, `${names[0]} / best`, 'aim', ...names.map((name) => `p99 ms ${name}`)]];
   for (const { row, unit, rates, p99Ms, errors, ratio, aim } of rows) {
-    const figure = (name: string) => shown(rates[name]) ?? `${errors[name]} errors`;
-    const compared = ratio === undefined ? '-' : `${ratio < aim ? '< ' : ''}${ratio.toFixed(2)}`;
+    const figure = (name: string) => shown(rates[name]) ?? (errors[name] ? `${errors[name]} errors` : '-');
+    const short = ratio !== undefined && aim !== undefined && ratio < aim;
+    const compared = ratio === undefined ? '-' : `${short ? '< ' : ''}${ratio.toFixed(2)}`;
     const tails = names.map((name) => shown(p99Ms[name]) ?? '-');
-    lines.push([row, unit, ...names.map(figure), compared, String(aim), ...tails]);
+    lines.push([row, unit, ...names.map(figure), compared, String(aim ?? ''), ...tails]);
   }
   const peaks = names.map((name) =>
     passes.filter((pass) => pass.contestant === name).map((pass) => pass.peakBytes),

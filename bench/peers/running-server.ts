@@ -17,15 +17,16 @@ const OUTPUT_CHARS_MAX = 4000;
 
 /** One server under test, in a folder of its own; disposing of it ends the process and removes the folder. */
 export class RunningServer implements AsyncDisposable {
-  readonly address: Required<LoadAddresses>;
+  /** What it is asked on. */
+  readonly addresses: LoadAddresses;
   readonly #child: ChildProcess;
   readonly #folder: string;
   #output = '';
 
-  private constructor(child: ChildProcess, folder: string, address: Required<LoadAddresses>) {
+  private constructor(child: ChildProcess, folder: string, addresses: LoadAddresses) {
     this.#child = child;
     this.#folder = folder;
-    this.address = address;
+    this.addresses = addresses;
     const keep = (text: string) => {
       this.#output = (this.#output + text).slice(-OUTPUT_CHARS_MAX);
     };
@@ -43,9 +44,13 @@ export class RunningServer implements AsyncDisposable {
     const [grpcAddress, httpAddress] = [await freeAddress(), await freeAddress()];
     const [program = '', ...args] = await contestant.command({ folder, grpcAddress, httpAddress });
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });
-    const server = new RunningServer(child, folder, { grpc: grpcAddress, http: httpAddress });
+    const { speaks } = contestant;
+    const server = new RunningServer(child, folder, {
+      ...(speaks.includes('grpc') && { grpc: grpcAddress }),
+      ...(speaks.includes('http') && { http: httpAddress }),
+    });
     try {
-      await server.#listening(contestant.hasGrpc === false ? httpAddress : grpcAddress, signal);
+      for (const address of Object.values(server.addresses)) await server.#listening(address, signal);
     } catch (error) {
       await server[Symbol.asyncDispose]();
       throw error;
