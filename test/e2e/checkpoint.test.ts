@@ -16,7 +16,6 @@ import { ingot } from './cli-process.ts';
 
 const MIB = 1024 * 1024;
 /** The checkpoint has 1 GiB; an eighth of it shows the same, in an eighth of the time. */
-// biome-ignore lint/style/noProcessEnv: asks for the long run
 const CHECKPOINT_BYTES = (process.env.INGOT_TEST_LONG === '1' ? 1024 : 128) * MIB;
 
 let folder: Awaited<ReturnType<typeof tempFolder>>;
