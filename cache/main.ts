@@ -21,6 +21,9 @@ import { ChunkedBlobLookup } from './chunking/chunked-blob-lookup.ts';
 import { ChunkedBlobStore } from './chunking/chunked-blob-store.ts';
 import { CuttingBlobSplitter } from './chunking/cutting-blob-splitter.ts';
 import { chunkListFailPoints, LevelChunkLists } from './chunking/level-chunk-lists.ts';
+import { CodecBudget } from './compression/codec-budget.ts';
+import { LevelFormRecords } from './compression/level-form-records.ts';
+import { StoredForms } from './compression/stored-forms.ts';
 import type { CacheConfig } from './config.ts';
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
 import { mountCache } from './grpc/mount-cache.ts';
@@ -73,6 +76,15 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
   const chunkLists = await LevelChunkLists.open({ records, failPoints });
   const chunked = new ChunkedBlobStore({ inner: files, lists: chunkLists });
   const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(chunked), blobBytesMax });
+  const forms = lifecycle.use(
+    'compressed forms',
+    new StoredForms({
+      records: new LevelFormRecords(records),
+      formStore: files,
+      budget: new CodecBudget(),
+      logger,
+    }),
+  );
   const actionCache = new CompletenessCheckingActionCache({
     inner: new LevelActionCache({ records, logger, failPoints }),
     blobStore,
@@ -90,6 +102,7 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
     addServices(rpc, { execution } = {}) {
       mountCache(rpc, {
         storesOf,
+        forms,
         logStreams,
         sessions,
         splitter,

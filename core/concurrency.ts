@@ -56,13 +56,18 @@ export class Semaphore {
     return this.#waiters.size;
   }
 
+  /** One permit, or undefined when none is free. */
+  acquireNow(): Disposable | undefined {
+    if (this.#free === 0) return undefined;
+    this.#free -= 1;
+    return this.#permit();
+  }
+
   /** One permit, given back when it is disposed (`using`). Leaves the queue when the signal aborts. */
   async acquire({ signal }: IoOptions = {}): Promise<Disposable> {
     throwIfAborted(signal);
-    if (this.#free > 0) {
-      this.#free -= 1;
-      return this.#permit();
-    }
+    const free = this.acquireNow();
+    if (free !== undefined) return free;
     using abort = linkedAbort(signal);
     await new Promise<void>((resolve, reject) => {
       const waiter: Waiter = { grant: resolve };

@@ -5,9 +5,12 @@ import { collectBytes, WholeBytes } from '../../core/streams.ts';
 import {
   type BatchReadBlobsRequest,
   type BatchReadBlobsResponse,
+  type BatchReadBlobsResponse_Response,
   Compressor_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobOptions, BlobStore } from '../blob-store.ts';
+import type { CompressedForms, StoredBlob } from '../compression/compressed-forms.ts';
+import { frameBytesMax } from '../compression/zstd-format.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX, RESPONSE_BYTES_MAX } from './cache-limits.ts';
 
@@ -17,10 +20,16 @@ const READS_AT_ONCE = 64;
 const ITEM_BYTES = 100;
 const NO_BYTES = Buffer.alloc(0);
 
+/** What a batch reads from or writes to. */
+export interface BatchStores {
+  readonly store: BlobStore;
+  readonly forms: CompressedForms;
+}
+
 /** Reads each blob for itself. A batch that asks for more than the announced size is refused as a whole. */
 export async function batchReadBlobs(
-  { digests, digestFunction }: BatchReadBlobsRequest,
-  store: BlobStore,
+  { digests, digestFunction, acceptableCompressors }: BatchReadBlobsRequest,
+  { store, forms }: BatchStores,
   options: BlobOptions,
 ): Promise<BatchReadBlobsResponse> {
   const bytes = digests.reduce((sum, { sizeBytes }) => sum + Math.max(0, sizeBytes), 0);
@@ -34,21 +43,37 @@ export async function batchReadBlobs(
       `BatchReadBlobs: ${digests.length} digests with ${bytes} bytes would make an answer of over ${RESPONSE_BYTES_MAX} bytes`,
     );
   }
-  const compressor = Compressor_Value.IDENTITY;
+  const isZstdWanted = acceptableCompressors.includes(Compressor_Value.ZSTD);
   const responses = await inSlices(digests, READS_AT_ONCE, async (digest) => {
     try {
-      const data = await readBlob(Digest.fromMessage(digest, digestFunction), store, options);
-      return { digest, data, status: okStatus, compressor };
+      const blob = { digest: Digest.fromMessage(digest, digestFunction), store };
+      if (isZstdWanted) return { digest, ...(await readEncoded(blob, forms, options)), status: okStatus };
+      const data = await readBlob(blob, options);
+      return { digest, data, status: okStatus, compressor: Compressor_Value.IDENTITY };
     } catch (error) {
-      return { digest, data: NO_BYTES, status: statusOf(error), compressor };
+      return { digest, data: NO_BYTES, status: statusOf(error), compressor: Compressor_Value.IDENTITY };
     }
   });
   return { responses };
 }
 
-async function readBlob(digest: Digest, store: BlobStore, options: BlobOptions): Promise<Uint8Array> {
+async function readBlob({ digest, store }: StoredBlob, options: BlobOptions): Promise<Uint8Array> {
   const source = await store.read(digest, undefined, options);
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
   if (source instanceof WholeBytes) return source.bytes;
   return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
+}
+
+/** The blob compressed where that pays. */
+async function readEncoded(
+  blob: StoredBlob,
+  forms: CompressedForms,
+  options: BlobOptions,
+): Promise<Pick<BatchReadBlobsResponse_Response, 'data' | 'compressor'>> {
+  const { digest } = blob;
+  const encoded = await forms.read(blob, 0, options);
+  if (encoded === undefined) throw notFound(`blob ${digest} is not here`);
+  const { source, compressor } = encoded;
+  const limits = { bytesMax: frameBytesMax(digest.sizeBytes), what: `blob ${digest}` };
+  return { data: await collectBytes(source, limits), compressor };
 }

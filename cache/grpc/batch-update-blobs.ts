@@ -10,7 +10,8 @@ import {
   compressor_ValueToJSON,
   type DigestFunction_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import type { BlobOptions, BlobStore } from '../blob-store.ts';
+import type { BlobOptions } from '../blob-store.ts';
+import type { BatchStores } from './batch-read-blobs.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
 
@@ -20,10 +21,10 @@ const WRITES_AT_ONCE = 256;
 /** Stores each blob for itself. A batch over the announced size is refused as a whole. */
 export async function batchUpdateBlobs(
   { requests, digestFunction }: BatchUpdateBlobsRequest,
-  store: BlobStore,
+  stores: BatchStores,
   options: BlobOptions,
 ): Promise<BatchUpdateBlobsResponse> {
-  const bytes = requests.reduce((sum, { data }) => sum + data.byteLength, 0);
+  const bytes = requests.reduce((sum, request) => sum + bytesOfRequest(request), 0);
   if (bytes > BATCH_TOTAL_BYTES_MAX) {
     throw invalidArgument(
       `BatchUpdateBlobs: ${bytes} bytes in all blobs, at most ${BATCH_TOTAL_BYTES_MAX} are accepted`,
@@ -31,7 +32,7 @@ export async function batchUpdateBlobs(
   }
   const responses = await inSlices(requests, WRITES_AT_ONCE, async (request) => {
     try {
-      await update(request, digestFunction, store, options);
+      await update(request, digestFunction, stores, options);
       return { digest: request.digest, status: okStatus };
     } catch (error) {
       return { digest: request.digest, status: statusOf(error) };
@@ -40,15 +41,21 @@ export async function batchUpdateBlobs(
   return { responses };
 }
 
+/** What it takes here: a compressed one is as large as it says it will be. */
+function bytesOfRequest({ data, digest, compressor }: BatchUpdateBlobsRequest_Request): number {
+  const isCompressed = compressor !== Compressor_Value.IDENTITY;
+  return Math.max(data.byteLength, isCompressed ? (digest?.sizeBytes ?? 0) : 0);
+}
+
 function update(
   { digest: message, data, compressor }: BatchUpdateBlobsRequest_Request,
   digestFunction: DigestFunction_Value,
-  store: BlobStore,
+  { store, forms }: BatchStores,
   options: BlobOptions,
 ): Promise<void> {
   const digest = Digest.fromMessage(message, digestFunction);
-  if (compressor !== Compressor_Value.IDENTITY) {
-    throw unimplemented(`Write ${digest}: compressor ${compressor_ValueToJSON(compressor)} is not announced`);
-  }
-  return store.write(digest, new WholeBytes(data), options);
+  const source = new WholeBytes(data);
+  if (compressor === Compressor_Value.IDENTITY) return store.write(digest, source, options);
+  if (compressor === Compressor_Value.ZSTD) return forms.write({ digest, store }, source, options);
+  throw unimplemented(`Write ${digest}: compressor ${compressor_ValueToJSON(compressor)} is not announced`);
 }

@@ -1,15 +1,18 @@
 import { throwIfAborted } from '../../core/abort.ts';
 import { invalidArgument } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
+import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { WriteRequest, WriteResponse } from '../../proto/gen/google/bytestream/bytestream.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { storedAfterLast } from './stored-after-last.ts';
+import type { UploadSink } from './upload-sink.ts';
 import type { UploadName, WriteSessions } from './write-sessions.ts';
 
 /** One stream of a blob's upload. */
 export interface BlobUpload {
   readonly name: UploadName;
   readonly store: BlobStore;
+  readonly sink: UploadSink;
   readonly sessions: WriteSessions;
   readonly signal: AbortSignal;
   readonly invocationId: string | undefined;
@@ -24,10 +27,10 @@ export interface BlobUpload {
  * ends. One that ends without finish_write is answered with what has arrived, and may be resumed.
  */
 export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
-  const { name, store, sessions, signal, invocationId, first, requests } = upload;
+  const { name, sink, sessions, signal, invocationId, first, requests } = upload;
   throwIfAborted(signal);
-  if (await isDone(upload)) return { committedSize: name.digest.sizeBytes };
-  using attachment = sessions.attach(name, { offset: first.writeOffset, store, signal, invocationId });
+  if (await isDone(upload)) return { committedSize: finishedEarly(name) };
+  using attachment = sessions.attach(name, { offset: first.writeOffset, sink, signal, invocationId });
   const { session } = attachment;
   let request: WriteRequest | undefined = first;
   while (!session.isFinishing) {
@@ -45,7 +48,13 @@ export async function receiveBlob(upload: BlobUpload): Promise<WriteResponse> {
     request = next.value;
   }
   await session.stored();
-  return { committedSize: session.digest.sizeBytes };
+  const sentWhole = session.isComplete && name.compressor !== Compressor_Value.IDENTITY;
+  return { committedSize: sentWhole ? session.committedBytes : finishedEarly(name) };
+}
+
+/** What answers an upload of which no more is needed: REAPI gives one that comes compressed a number of its own. */
+export function finishedEarly({ digest, compressor }: UploadName): number {
+  return compressor === Compressor_Value.IDENTITY ? digest.sizeBytes : -1;
 }
 
 /** A client that comes back to an upload may find that the blob is there by now, however it came. */

@@ -22,11 +22,14 @@ import type {
   WriteRequest,
   WriteResponse,
 } from '../../proto/gen/google/bytestream/bytestream.ts';
+import type { CompressedForms } from '../compression/compressed-forms.ts';
+import { readFrame } from '../compression/read-frame.ts';
 import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
 import { blobOptionsOf } from './blob-options.ts';
-import { receiveBlob } from './blob-upload.ts';
+import { finishedEarly, receiveBlob } from './blob-upload.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
 import { receiveLog } from './log-upload.ts';
+import { uploadSinkOf } from './upload-sink.ts';
 import { isWholeUpload, receiveWhole } from './whole-upload.ts';
 import type { WriteSessions } from './write-sessions.ts';
 
@@ -34,6 +37,7 @@ import type { WriteSessions } from './write-sessions.ts';
 export interface ByteStreamServiceDependencies {
   readonly storesOf: InstanceStoresOf;
   readonly logStreams: ResumableLogStreams;
+  readonly forms: CompressedForms;
   readonly sessions: WriteSessions;
 }
 
@@ -52,7 +56,7 @@ export function byteStreamService(
 const ONE_MESSAGE_BYTES_MAX = 1024 * 1024;
 
 async function read(
-  { storesOf, logStreams }: ByteStreamServiceDependencies,
+  { storesOf, logStreams, forms }: ByteStreamServiceDependencies,
   { resourceName, readOffset, readLimit }: ReadRequest,
   context: CallContext,
 ): Promise<AsyncIterable<ReadResponse>> {
@@ -66,8 +70,15 @@ async function read(
   }
   const { instanceName, digest, compressor } = parseReadName(resourceName);
   checkCompressor(compressor);
-  const { blobStore } = storesOf(instanceName, context.caller);
-  const source = await blobStore.read(digest, { offset: readOffset, limit }, blobOptionsOf(context));
+  if (compressor !== Compressor_Value.IDENTITY && readLimit !== 0) {
+    throw invalidArgument(`read_limit is ${readLimit}, expected 0 for a compressed blob`);
+  }
+  const { blobStore: store } = storesOf(instanceName, context.caller);
+  const options = blobOptionsOf(context);
+  const source =
+    compressor === Compressor_Value.IDENTITY
+      ? await store.read(digest, { offset: readOffset, limit }, options)
+      : await readFrame({ digest, store }, readOffset, { forms, options });
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
   if (source instanceof WholeBytes && source.bytes.byteLength <= ONE_MESSAGE_BYTES_MAX) {
     return new OneResponse({ data: source.bytes });
@@ -92,7 +103,7 @@ async function* cutOff(
 }
 
 async function write(
-  { storesOf, logStreams, sessions }: ByteStreamServiceDependencies,
+  { storesOf, logStreams, sessions, forms }: ByteStreamServiceDependencies,
   stream: AsyncIterable<WriteRequest>,
   context: CallContext,
 ): Promise<WriteResponse> {
@@ -108,7 +119,7 @@ async function write(
   }
   const name = parseUploadName(first.resourceName);
   const { blobStore: store } = storesOf(name.instanceName, context.caller);
-  const upload = { name, store, sessions, first, requests };
+  const upload = { name, store, sink: uploadSinkOf(name, { store, forms }), sessions, first, requests };
   if (isWholeUpload(first, name, sessions))
     return receiveWhole({ ...upload, options: blobOptionsOf(context) });
   const { signal, invocationId } = context;
@@ -128,7 +139,7 @@ async function queryWriteStatus(
   const name = parseUploadName(resourceName);
   const { blobStore } = storesOf(name.instanceName, context.caller);
   const [missing] = await blobStore.findMissing([name.digest], blobOptionsOf(context));
-  if (missing === undefined) return { committedSize: name.digest.sizeBytes, complete: true };
+  if (missing === undefined) return { committedSize: finishedEarly(name), complete: true };
   // Of an upload nobody knows, nothing has arrived: true, and Bazel begins anew where NOT_FOUND would end its build.
   return { committedSize: sessions.committedBytes(name) ?? 0, complete: false };
 }
@@ -140,7 +151,7 @@ function parseUploadName(resourceName: string): WriteName {
 }
 
 function checkCompressor(compressor: Compressor_Value): void {
-  if (compressor === Compressor_Value.IDENTITY) return;
+  if (compressor === Compressor_Value.IDENTITY || compressor === Compressor_Value.ZSTD) return;
   throw unimplemented(`compressor ${compressor_ValueToJSON(compressor)} is not announced`);
 }
 

@@ -1,6 +1,7 @@
 import { digestFunctions } from '../../core/digest.ts';
 import {
   type CacheCapabilities,
+  Compressor_Value,
   SymlinkAbsolutePathStrategy_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { announcedFastCdcParams } from '../chunking/fast-cdc-params.ts';
@@ -13,7 +14,7 @@ export interface CacheCapabilitiesOptions {
   readonly updateEnabled: boolean;
 }
 
-/** What this cache announces. What is not in here is not there: no compressors. */
+/** What this cache announces. What is not in here is not there. */
 export function cacheCapabilities({
   blobBytesMax,
   updateEnabled,
@@ -25,8 +26,8 @@ export function cacheCapabilities({
     cachePriorityCapabilities: undefined,
     maxBatchTotalSizeBytes: BATCH_TOTAL_BYTES_MAX,
     symlinkAbsolutePathStrategy: SymlinkAbsolutePathStrategy_Value.ALLOWED,
-    supportedCompressors: [],
-    supportedBatchUpdateCompressors: [],
+    supportedCompressors: [Compressor_Value.ZSTD],
+    supportedBatchUpdateCompressors: [Compressor_Value.ZSTD],
     maxCasBlobSizeBytes: blobBytesMax,
     splitBlobSupport: true,
     spliceBlobSupport: true,

@@ -1,6 +1,7 @@
 import type { CallContext, ServiceImplementation } from '../../core/rpc/rpc-service.ts';
 import type { BlobSplitter } from '../chunking/blob-splitter.ts';
 import type { ChunkLists } from '../chunking/chunk-lists.ts';
+import type { CompressedForms } from '../compression/compressed-forms.ts';
 import { batchReadBlobs } from './batch-read-blobs.ts';
 import { batchUpdateBlobs } from './batch-update-blobs.ts';
 import { blobOptionsOf } from './blob-options.ts';
@@ -17,6 +18,7 @@ export interface ContentAddressableStorageServiceDependencies {
   readonly splitter: BlobSplitter;
   /** Those of this process; absent where the stores are another process's. */
   readonly chunkLists?: ChunkLists | undefined;
+  readonly forms: CompressedForms;
 }
 
 /** The CAS over the stores of each instance. */
@@ -24,6 +26,7 @@ export function contentAddressableStorageService({
   storesOf,
   splitter,
   chunkLists: lists,
+  forms,
 }: ContentAddressableStorageServiceDependencies): ServiceImplementation<CasDefinition> {
   const blobStoreOf = ({ instanceName }: { readonly instanceName: string }, { caller }: CallContext) =>
     storesOf(instanceName, caller).blobStore;
@@ -32,10 +35,14 @@ export function contentAddressableStorageService({
       return findMissingBlobs(request, blobStoreOf(request, context), blobOptionsOf(context));
     },
     async batchUpdateBlobs(request, context) {
-      return batchUpdateBlobs(request, blobStoreOf(request, context), blobOptionsOf(context));
+      return batchUpdateBlobs(
+        request,
+        { store: blobStoreOf(request, context), forms },
+        blobOptionsOf(context),
+      );
     },
     async batchReadBlobs(request, context) {
-      return batchReadBlobs(request, blobStoreOf(request, context), blobOptionsOf(context));
+      return batchReadBlobs(request, { store: blobStoreOf(request, context), forms }, blobOptionsOf(context));
     },
     getTree: (request, context: CallContext) =>
       getTree(request, blobStoreOf(request, context), blobOptionsOf(context)),

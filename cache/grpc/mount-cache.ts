@@ -8,6 +8,7 @@ import {
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobSplitter } from '../chunking/blob-splitter.ts';
 import type { ChunkLists } from '../chunking/chunk-lists.ts';
+import type { CompressedForms } from '../compression/compressed-forms.ts';
 import type { ResumableLogStreams } from '../logs/resumable-log-streams.ts';
 import { actionCacheService } from './action-cache-service.ts';
 import { byteStreamService } from './byte-stream-service.ts';
@@ -20,6 +21,7 @@ import type { WriteSessions } from './write-sessions.ts';
 /** What the cache's services stand on: stores of this process, or of another behind a channel. */
 export interface MountedCache {
   readonly storesOf: InstanceStoresOf;
+  readonly forms: CompressedForms;
   readonly logStreams: ResumableLogStreams;
   readonly sessions: WriteSessions;
   readonly splitter: BlobSplitter;

@@ -3,13 +3,13 @@ import { abortReason, linkedAbort, untilAborted } from '../../core/abort.ts';
 import type { Digest } from '../../core/digest.ts';
 import { aborted, type IngotError, invalidArgument, outOfRange, toIngotError } from '../../core/error.ts';
 import type { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
-import type { BlobStore } from '../blob-store.ts';
 import { PushSource } from './push-source.ts';
+import type { UploadSink } from './upload-sink.ts';
 
 /** What a {@link WriteSession} is made of. */
 export interface WriteSessionOptions {
   readonly digest: Digest;
-  readonly store: BlobStore;
+  readonly sink: UploadSink;
   /** The build that it is part of. */
   readonly invocationId?: string | undefined;
   /** Of memory for pieces that the store has not taken yet. */
@@ -49,6 +49,11 @@ export class WriteSession {
     return this.#committedBytes;
   }
 
+  /** All bytes are here. */
+  get isComplete(): boolean {
+    return this.#finishing;
+  }
+
   get isAttached(): boolean {
     return this.#attachment !== undefined;
   }
@@ -86,8 +91,9 @@ export class WriteSession {
       const factory = offset > committed ? outOfRange : invalidArgument;
       throw factory(`Write ${this.digest}: offset ${offset} where ${committed} bytes have arrived`);
     }
-    if (committed + bytes.byteLength > this.digest.sizeBytes) {
-      const error = invalidArgument(`Write ${this.digest}: more than ${this.digest.sizeBytes} bytes arrived`);
+    const { bytesMax } = this.#options.sink;
+    if (committed + bytes.byteLength > bytesMax) {
+      const error = invalidArgument(`Write ${this.digest}: more than ${bytesMax} bytes arrived`);
       this.abort(error);
       throw error;
     }
@@ -103,6 +109,7 @@ export class WriteSession {
 
   /** Says that all pieces are here. */
   finish(): void {
+    if (this.#over) return;
     this.#finishing = true;
     this.#source.end();
   }
@@ -123,8 +130,8 @@ export class WriteSession {
   async #store(): Promise<void> {
     let error: IngotError | undefined;
     try {
-      const { store, invocationId } = this.#options;
-      await store.write(this.digest, this.#source, { signal: this.#abort.signal, invocationId });
+      const { sink, invocationId } = this.#options;
+      await sink.write(this.#source, { signal: this.#abort.signal, invocationId });
     } catch (thrown) {
       error = toIngotError(thrown);
     }

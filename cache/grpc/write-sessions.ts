@@ -3,7 +3,8 @@ import { aborted, cancelled, type IngotError, resourceExhausted, unavailable } f
 import { retryInfo } from '../../core/error-details.ts';
 import { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
 import { startTimer } from '../../core/timer.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { UploadSink } from './upload-sink.ts';
 import { type WriteAttachment, WriteSession } from './write-session.ts';
 
 /** What uploads may take of the server while they are under way. */
@@ -34,11 +35,12 @@ export interface UploadName {
   readonly instanceName: string;
   readonly uuid: string;
   readonly digest: Digest;
+  readonly compressor: Compressor_Value;
 }
 
 /** Where an upload goes, and as part of which build. */
 interface WriteTarget {
-  readonly store: BlobStore;
+  readonly sink: UploadSink;
   readonly invocationId?: string | undefined;
 }
 
@@ -83,7 +85,7 @@ export class WriteSessions implements AsyncDisposable {
    * Attaches a stream to its upload, taking it over from another stream. One that begins at 0 begins anew.
    * RESOURCE_EXHAUSTED when there are too many.
    */
-  attach(name: UploadName, { offset, store, signal, invocationId }: WriteStream): WriteAttachment {
+  attach(name: UploadName, { offset, sink, signal, invocationId }: WriteStream): WriteAttachment {
     if (this.#closed) throw unavailable('the server is closing');
     const key = keyOf(name);
     let entry = this.#entries.get(key);
@@ -96,7 +98,7 @@ export class WriteSessions implements AsyncDisposable {
       this.#giveUp(entry, aborted(`Write ${name.digest}: the upload was begun anew`));
       entry = undefined;
     }
-    entry ??= this.#open(key, name.digest, { store, invocationId });
+    entry ??= this.#open(key, name.digest, { sink, invocationId });
     entry.cancelTimer?.();
     entry.cancelTimer = undefined;
     const attached = entry;
@@ -122,7 +124,7 @@ export class WriteSessions implements AsyncDisposable {
     return this.close();
   }
 
-  #open(key: string, digest: Digest, { store, invocationId }: WriteTarget): Entry {
+  #open(key: string, digest: Digest, { sink, invocationId }: WriteTarget): Entry {
     if (this.#entries.size >= this.#limits.sessionsMax && !this.#giveUpOldest()) {
       throw resourceExhausted(
         `Write ${digest}: ${this.#limits.sessionsMax} uploads are under way, as many as are allowed`,
@@ -133,7 +135,7 @@ export class WriteSessions implements AsyncDisposable {
       entry.cancelTimer?.();
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
     };
-    const session = new WriteSession({ digest, store, invocationId, budget: this.#budget, onOver });
+    const session = new WriteSession({ digest, sink, invocationId, budget: this.#budget, onOver });
     const entry: Entry = { key, session };
     this.#entries.set(key, entry);
     return entry;
@@ -181,6 +183,6 @@ export class WriteSessions implements AsyncDisposable {
   }
 }
 
-function keyOf({ instanceName, uuid, digest }: UploadName): string {
-  return `${instanceName}\0${uuid}\0${digest.key}`;
+function keyOf({ instanceName, uuid, digest, compressor }: UploadName): string {
+  return `${instanceName}\0${uuid}\0${digest.key}\0${compressor}`;
 }

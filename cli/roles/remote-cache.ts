@@ -1,6 +1,8 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
+import { CodecBudget } from '../../cache/compression/codec-budget.ts';
+import { TransientForms } from '../../cache/compression/transient-forms.ts';
 import { mountCache } from '../../cache/grpc/mount-cache.ts';
 import { sameStoresFor } from '../../cache/grpc/same-stores.ts';
 import { WriteSessions } from '../../cache/grpc/write-sessions.ts';
@@ -60,6 +62,7 @@ export async function connectRemoteCache(
       mountCache(rpc, {
         // What clients send goes on as they send it; they may cut it themselves.
         storesOf: sameStoresFor({ blobStore: served, actionCache }),
+        forms: new TransientForms(new CodecBudget()),
         logStreams,
         sessions: lifecycle.use('uploads', new WriteSessions()),
         splitter: new GrpcBlobSplitter({ channel, instanceName: '' }),

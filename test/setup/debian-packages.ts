@@ -11,5 +11,6 @@ export const debianPackages: readonly SystemPackage[] = [
   { name: 'bazel-rules-proto', gives: '/usr/share/bazel/rules/proto', use: 'a real Bazel against the farm' },
   { name: 'ccache', gives: 'ccache', use: 'the HTTP cache' },
   { name: 'iproute2', gives: 'ip', use: 'a network that drops packets' },
+  { name: 'zstd', gives: 'zstd', use: 'frames made and read by another program' },
   { name: 'docker-compose', gives: 'docker-compose', use: 'the check of docker-compose.yml' },
 ];

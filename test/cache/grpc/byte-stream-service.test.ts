@@ -253,13 +253,13 @@ describe('ByteStream.Write', () => {
     await expect.poll(incoming).toEqual([]);
   });
 
-  it('does not take compressed uploads, nor give compressed blobs', async () => {
+  it('does not take uploads, nor give blobs, compressed in a way that is not announced', async () => {
     const { bytes, digest } = fresh(1000);
-    const name = `uploads/${randomUUID()}/compressed-blobs/zstd/${digest}`;
-    const refusal = { code: Code.UNIMPLEMENTED, message: 'compressor ZSTD is not announced' };
+    const name = `uploads/${randomUUID()}/compressed-blobs/deflate/${digest}`;
+    const refusal = { code: Code.UNIMPLEMENTED, message: 'compressor DEFLATE is not announced' };
     await expect(client.write(messages(message(name, 0, bytes, true)))).rejects.toMatchObject(refusal);
     await expect(client.queryWriteStatus({ resourceName: name })).rejects.toMatchObject(refusal);
-    await expect(collect(`compressed-blobs/zstd/${digest}`)).rejects.toMatchObject(refusal);
+    await expect(collect(`compressed-blobs/deflate/${digest}`)).rejects.toMatchObject(refusal);
   });
 
   it('makes one blob of a hundred uploads at once, each by another name', async () => {

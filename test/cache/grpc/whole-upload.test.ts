@@ -4,10 +4,12 @@ import { isWholeUpload, receiveWhole } from '../../../cache/grpc/whole-upload.ts
 import { WriteSessions } from '../../../cache/grpc/write-sessions.ts';
 import type { Digest } from '../../../core/digest.ts';
 import type { WholeBytes } from '../../../core/streams.ts';
+import { Compressor_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { WriteRequest } from '../../../proto/gen/google/bytestream/bytestream.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { sampleBlob } from '../bytes.ts';
 import { MemoryBlobStore } from '../memory-blob-store.ts';
+import { sinkInto } from './sink-into.ts';
 
 const limits = { sessionsMax: 10, bufferedBytesMax: 1000, detachedBytesMax: 1000, detachedMs: 60_000 };
 const sessions = new WriteSessions(limits);
@@ -27,7 +29,8 @@ class WatchedStore extends MemoryBlobStore {
 
 function whole(sizeBytes: number, seed: number) {
   const { bytes, digest } = sampleBlob(sizeBytes, seed);
-  const name = { instanceName: '', uuid: `uuid-${seed}`, digest };
+  const compressor = Compressor_Value.IDENTITY;
+  const name = { instanceName: '', uuid: `uuid-${seed}`, digest, compressor };
   const first: WriteRequest = { resourceName: 'x', writeOffset: 0, finishWrite: true, data: bytes };
   return { name, first, bytes, digest };
 }
@@ -47,11 +50,20 @@ describe('an upload of one message', () => {
     expect(isWholeUpload({ ...first, data: first.data.subarray(1) }, name, sessions)).toBe(false);
   });
 
+  it('is also a frame with all of a blob, unless that is large', () => {
+    const { name, first } = whole(500, 10);
+    const frame = { ...first, data: first.data.subarray(100) };
+    const compressed = { ...name, compressor: Compressor_Value.ZSTD };
+    expect(isWholeUpload(frame, compressed, sessions)).toBe(true);
+    const large = { ...compressed, digest: whole(1024 * 1024 + 1, 11).digest };
+    expect(isWholeUpload(frame, large, sessions)).toBe(false);
+  });
+
   it('is none when another stream has begun it', () => {
     const { name, first, bytes } = whole(500, 2);
     const { signal } = new AbortController();
     const store = new MemoryBlobStore();
-    using attachment = sessions.attach(name, { offset: 0, store, signal });
+    using attachment = sessions.attach(name, { offset: 0, sink: sinkInto(store, name), signal });
     attachment.accept(0, bytes.subarray(0, 100));
     expect(isWholeUpload(first, name, sessions)).toBe(false);
   });
@@ -59,7 +71,14 @@ describe('an upload of one message', () => {
   it('reaches the store as it came, in one piece', async () => {
     const { name, first, bytes, digest } = whole(500, 3);
     const store = new WatchedStore();
-    const answer = await receiveWhole({ name, store, sessions, options, first, requests: requests() });
+    const answer = await receiveWhole({
+      name,
+      sink: sinkInto(store, name),
+      sessions,
+      options,
+      first,
+      requests: requests(),
+    });
     expect(answer).toEqual({ committedSize: 500 });
     expect((store.given[0] as WholeBytes).bytes).toBe(bytes);
     expect(await store.findMissing([digest])).toEqual([]);
@@ -70,7 +89,14 @@ describe('an upload of one message', () => {
     const store = new WatchedStore();
     const lie = { ...first, data: Buffer.alloc(500) };
     await expect(
-      receiveWhole({ name, store, sessions, options, first: lie, requests: requests() }),
+      receiveWhole({
+        name,
+        sink: sinkInto(store, name),
+        sessions,
+        options,
+        first: lie,
+        requests: requests(),
+      }),
     ).rejects.toMatchObject({ code: Code.INVALID_ARGUMENT });
   });
 
@@ -80,7 +106,14 @@ describe('an upload of one message', () => {
     const stored = Promise.withResolvers<void>();
     store.ready = stored.promise;
     await expect(
-      receiveWhole({ name, store, sessions, options, first, requests: requests(first) }),
+      receiveWhole({
+        name,
+        sink: sinkInto(store, name),
+        sessions,
+        options,
+        first,
+        requests: requests(first),
+      }),
     ).rejects.toMatchObject({
       code: Code.INVALID_ARGUMENT,
       message: `Write ${digest}: a message came after finish_write`,
@@ -93,24 +126,32 @@ describe('an upload of one message', () => {
     const store = new WatchedStore();
     const stored = Promise.withResolvers<void>();
     store.ready = stored.promise;
-    const under = receiveWhole({ ...one!, store, sessions, options, requests: requests() });
+    const under = receiveWhole({
+      ...one!,
+      sink: sinkInto(store, one!),
+      sessions,
+      options,
+      requests: requests(),
+    });
     await expect(
-      receiveWhole({ ...two!, store, sessions, options, requests: requests() }),
+      receiveWhole({ ...two!, sink: sinkInto(store, two!), sessions, options, requests: requests() }),
     ).rejects.toMatchObject({
       code: Code.RESOURCE_EXHAUSTED,
       message: 'Buffer a request: calls hold 600 bytes of messages, the limit is 1000',
     });
     stored.resolve();
     await under;
-    await receiveWhole({ ...three!, store, sessions, options, requests: requests() });
+    await receiveWhole({ ...three!, sink: sinkInto(store, three!), sessions, options, requests: requests() });
   });
 
   it('is refused while the server is closing', async () => {
     const closed = new WriteSessions(limits);
     await closed.close();
     const store = new WatchedStore();
+    const upload = whole(10, 9);
+    const sink = sinkInto(store, upload);
     await expect(
-      receiveWhole({ ...whole(10, 9), store, sessions: closed, options, requests: requests() }),
+      receiveWhole({ ...upload, sink, sessions: closed, options, requests: requests() }),
     ).rejects.toMatchObject({ code: Code.UNAVAILABLE, message: 'the server is closing' });
     expect(store.given).toEqual([]);
   });

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { type WriteSessionLimits, WriteSessions } from '../../../cache/grpc/write-sessions.ts';
+import {
+  type UploadName,
+  type WriteSessionLimits,
+  WriteSessions,
+} from '../../../cache/grpc/write-sessions.ts';
 import { cancelled } from '../../../core/error.ts';
+import { Compressor_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { thrown } from '../../setup/rejection.ts';
 import { sampleBlob } from '../bytes.ts';
 import { MemoryBlobStore } from '../memory-blob-store.ts';
+import { sinkInto } from './sink-into.ts';
 
 const { signal } = new AbortController();
 const LIMITS: WriteSessionLimits = {
@@ -16,7 +22,11 @@ const LIMITS: WriteSessionLimits = {
 
 function upload(seed: number, sizeBytes = 600) {
   const blob = sampleBlob(sizeBytes, 70_000 + seed);
-  return { bytes: blob.bytes, name: { instanceName: '', uuid: `uuid-${seed}`, digest: blob.digest } };
+  const compressor = Compressor_Value.IDENTITY;
+  return {
+    bytes: blob.bytes,
+    name: { instanceName: '', uuid: `uuid-${seed}`, digest: blob.digest, compressor },
+  };
 }
 
 describe('WriteSessions', () => {
@@ -25,7 +35,7 @@ describe('WriteSessions', () => {
     const store = new MemoryBlobStore();
     const [a, b, c, d] = [1, 2, 3, 4].map((seed) => upload(seed));
     const attach = (name: NonNullable<typeof a>['name']) =>
-      sessions.attach(name, { offset: 0, store, signal });
+      sessions.attach(name, { offset: 0, sink: sinkInto(store, name), signal });
     for (const { name, bytes } of [a!, b!]) {
       using attachment = attach(name);
       attachment.accept(0, bytes.subarray(0, 100));
@@ -46,7 +56,7 @@ describe('WriteSessions', () => {
     const store = new MemoryBlobStore();
     for (const seed of [1, 2, 3]) {
       const { name, bytes } = upload(seed);
-      using attachment = sessions.attach(name, { offset: 0, store, signal });
+      using attachment = sessions.attach(name, { offset: 0, sink: sinkInto(store, name), signal });
       attachment.accept(0, bytes.subarray(0, 400));
     }
     expect([1, 2, 3].map((seed) => sessions.committedBytes(upload(seed).name))).toEqual([
@@ -64,9 +74,9 @@ describe('WriteSessions', () => {
         options?.signal?.addEventListener('abort', () => reject(options.signal?.reason));
       });
     const [a, b] = [upload(1), upload(2)];
-    using first = sessions.attach(a.name, { offset: 0, store, signal });
+    using first = sessions.attach(a.name, { offset: 0, sink: sinkInto(store, a.name), signal });
     first.accept(0, a.bytes.subarray(0, 300));
-    using second = sessions.attach(b.name, { offset: 0, store, signal });
+    using second = sessions.attach(b.name, { offset: 0, sink: sinkInto(store, b.name), signal });
     second.accept(0, b.bytes.subarray(0, 100));
     expect(thrown(() => second.accept(100, b.bytes.subarray(100, 300))).code).toBe(Code.RESOURCE_EXHAUSTED);
     expect(sessions.committedBytes(b.name)).toBe(100);
@@ -80,7 +90,11 @@ describe('WriteSessions', () => {
     await using sessions = new WriteSessions({ ...LIMITS, detachedMs: 20 });
     const { name, bytes } = upload(1);
     {
-      using attachment = sessions.attach(name, { offset: 0, store: new MemoryBlobStore(), signal });
+      using attachment = sessions.attach(name, {
+        offset: 0,
+        sink: sinkInto(new MemoryBlobStore(), name),
+        signal,
+      });
       attachment.accept(0, bytes.subarray(0, 400));
     }
     expect(sessions.committedBytes(name)).toBe(400);
@@ -90,7 +104,9 @@ describe('WriteSessions', () => {
   it('keeps nothing of an upload of which nothing arrived', async () => {
     await using sessions = new WriteSessions(LIMITS);
     const { name } = upload(1);
-    sessions.attach(name, { offset: 0, store: new MemoryBlobStore(), signal })[Symbol.dispose]();
+    sessions
+      .attach(name, { offset: 0, sink: sinkInto(new MemoryBlobStore(), name), signal })
+      [Symbol.dispose]();
     expect(sessions.size).toBe(0);
   });
 
@@ -98,13 +114,15 @@ describe('WriteSessions', () => {
     const sessions = new WriteSessions(LIMITS);
     const store = new MemoryBlobStore();
     const { name, bytes } = upload(1);
-    const attachment = sessions.attach(name, { offset: 0, store, signal });
+    const attachment = sessions.attach(name, { offset: 0, sink: sinkInto(store, name), signal });
     attachment.accept(0, bytes.subarray(0, 400));
     const stored = attachment.session.stored();
     stored.catch(() => undefined);
     await sessions.close();
     await expect(stored).rejects.toMatchObject({ message: 'the server is closing' });
-    expect(thrown(() => sessions.attach(name, { offset: 0, store, signal }))).toMatchObject({
+    expect(
+      thrown(() => sessions.attach(name, { offset: 0, sink: sinkInto(store, name), signal })),
+    ).toMatchObject({
       code: Code.UNAVAILABLE,
       message: 'the server is closing',
     });

@@ -2,6 +2,8 @@ import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BlobStore } from '../../../cache/blob-store.ts';
+import { CodecBudget } from '../../../cache/compression/codec-budget.ts';
+import { TransientForms } from '../../../cache/compression/transient-forms.ts';
 import { contentAddressableStorageService } from '../../../cache/grpc/content-addressable-storage-service.ts';
 import { sameStoresFor } from '../../../cache/grpc/same-stores.ts';
 import { GrpcBlobStore } from '../../../cache/remote/grpc-blob-store.ts';
@@ -27,6 +29,8 @@ blobStoreContract('GrpcBlobStore over a real server', async () => {
   };
 });
 
+const forms = new TransientForms(new CodecBudget());
+
 type Cas = ServiceImplementation<typeof ContentAddressableStorageDefinition>;
 type ByteStream = ServiceImplementation<typeof ByteStreamDefinition>;
 
@@ -41,7 +45,7 @@ async function openScripted(blobStore: BlobStore, overrides: Partial<Cas>, byteS
   const rpc = new RpcServer({ logger: silentLogger });
   const storesOf = sameStoresFor({ blobStore, actionCache: { get: notThere, put: notThere } });
   rpc.addService(ContentAddressableStorageDefinition, {
-    ...contentAddressableStorageService({ storesOf, splitter }),
+    ...contentAddressableStorageService({ storesOf, splitter, forms }),
     ...overrides,
   });
   rpc.addService(ByteStreamDefinition, {
@@ -72,6 +76,7 @@ describe('GrpcBlobStore', () => {
     const real = contentAddressableStorageService({
       storesOf: sameStoresFor({ blobStore: memory, actionCache: { get: notThere, put: notThere } }),
       splitter,
+      forms,
     });
     await using opened = await openScripted(memory, {
       batchUpdateBlobs: (request, context) => {
