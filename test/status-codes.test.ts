@@ -190,7 +190,7 @@ describe('a cache', () => {
     [
       'a digest function it does not announce',
       'UNIMPLEMENTED',
-      () => findMissing('a'.repeat(64), 3, DigestFunction_Value.BLAKE3),
+      () => findMissing('a'.repeat(64), 3, DigestFunction_Value.SHA256TREE),
     ],
     ['a small damaged blob', 'NOT_FOUND', async () => read(`blobs/${await damagedBlob(1000)}`)],
     // Found out when most of it is sent. From then on it is NOT_FOUND.

@@ -16,6 +16,8 @@ import { compressibleBlob, runZstd, streamedFrame, zstdFrame } from '../compress
 import { message, messages, OpenWrite } from '../open-write.ts';
 
 const { IDENTITY, ZSTD } = Compressor_Value;
+/** Forms are filed behind the answer, when the disk has them. */
+const PATIENT = { timeout: 10_000 };
 
 let server: Awaited<ReturnType<typeof openCacheServer>>;
 let client: ServiceClient<typeof ByteStreamDefinition>;
@@ -59,7 +61,7 @@ describe('ByteStream of compressed blobs', () => {
     expect(response).toEqual({ committedSize: frame.byteLength });
     expect((await readAll(server.blobStore, digest))?.equals(bytes)).toBe(true);
     expect((await runZstd(['--decompress'], await read(digest))).equals(bytes)).toBe(true);
-    await expect.poll(async () => (await read(digest)).equals(frame)).toBe(true);
+    await expect.poll(async () => (await read(digest)).equals(frame), PATIENT).toBe(true);
     expect(await client.queryWriteStatus({ resourceName: uploadName })).toEqual({
       committedSize: -1,
       complete: true,
@@ -166,7 +168,7 @@ describe('Batches of compressed blobs', () => {
     const readBatch = () => cas.batchReadBlobs({ ...base, digests, acceptableCompressors: [ZSTD] });
     await readBatch();
     await expect
-      .poll(async () => (await readBatch()).responses.map(({ compressor }) => compressor))
+      .poll(async () => (await readBatch()).responses.map(({ compressor }) => compressor), PATIENT)
       .toEqual([ZSTD, IDENTITY, ZSTD, IDENTITY]);
     const { responses } = await readBatch();
     const bytes = responses.map(({ data, compressor }) =>
