@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type UploadName,
-  type WriteSessionLimits,
-  WriteSessions,
-} from '../../../cache/grpc/write-sessions.ts';
+import { type WriteSessionLimits, WriteSessions } from '../../../cache/grpc/write-sessions.ts';
 import { cancelled } from '../../../core/error.ts';
 import { Compressor_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
