@@ -2,6 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
+import type { Logger } from '../core/log/logger.ts';
+import { counter, gauge } from '../core/metrics/metric-family.ts';
+import { MetricRegistry } from '../core/metrics/metric-registry.ts';
 import type { RoleHost } from '../core/role.ts';
 import type { RpcServer } from '../core/rpc/rpc-server.ts';
 import type {
@@ -14,6 +17,8 @@ import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-
 import { LevelOpaqueEntries, type OpaqueKeySpace } from './actions/level-opaque-entries.ts';
 import { LevelRecords } from './actions/level-records.ts';
 import type { BlobStore } from './blob-store.ts';
+import type { BlobIngest } from './blobs/blob-ingest.ts';
+import type { BlobLookup } from './blobs/blob-lookup.ts';
 import { EmptyBlobStore } from './blobs/empty-blob-store.ts';
 import { blobStoreFailPoints, FileBlobStore } from './blobs/file-blob-store.ts';
 import { SizeLimitedBlobStore } from './blobs/size-limited-blob-store.ts';
@@ -26,9 +31,11 @@ import { LevelFormRecords } from './compression/level-form-records.ts';
 import { StoredForms } from './compression/stored-forms.ts';
 import type { CacheConfig } from './config.ts';
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
+import type { InstanceStores, InstanceStoresOf } from './grpc/instance-stores.ts';
 import { mountCache } from './grpc/mount-cache.ts';
 import { sameStoresFor } from './grpc/same-stores.ts';
 import { WriteSessions } from './grpc/write-sessions.ts';
+import { CacheHealth } from './health/cache-health.ts';
 import { HttpAcView } from './http/http-ac-view.ts';
 import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
 import { HttpCasView } from './http/http-cas-view.ts';
@@ -37,6 +44,9 @@ import { WebDavView } from './http/webdav-view.ts';
 import { DrainableLogStreams } from './logs/drainable-log-streams.ts';
 import { FileLogStreams } from './logs/file-log-streams.ts';
 import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
+import { CacheCounters } from './metered/cache-counters.ts';
+import { MeteredActionCache } from './metered/metered-action-cache.ts';
+import { MeteredBlobStore } from './metered/metered-blob-store.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
 export interface Cache {
@@ -46,14 +56,17 @@ export interface Cache {
   readonly cacheCapabilities: CacheCapabilities;
   /** Mounts the gRPC services; `execution` where the endpoint also executes. */
   addServices(rpc: RpcServer, options?: { readonly execution?: ExecutionCapabilities }): void;
-  /** Sends away whoever reads or writes a log, before the server is closed: they would stay as long as an action runs. */
+  /** Says that it is closing, and sends away whoever reads or writes a log, before the server is closed: they would stay as long as an action runs. */
   drain(): void;
-  /** Serves /cas, /ac, /webdav, /status and /healthz; resolves with the address, the port chosen. */
+  /** Serves /cas, /ac, /webdav, /status, /healthz and /metrics; resolves with the address, the port chosen. */
   listenHttp(address: HttpAddress): Promise<HttpAddress>;
 }
 
 /** Opens the cache in `{data}/cache`, which no other process may have open, and registers how to close it. */
-export async function composeCache(config: CacheConfig, { logger, lifecycle }: RoleHost): Promise<Cache> {
+export async function composeCache(
+  config: CacheConfig,
+  { logger, lifecycle, metrics = new MetricRegistry() }: RoleHost,
+): Promise<Cache> {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
   const folder = join(config.data, 'cache');
   const failPoints = parseFailPoints(config.fail, [
@@ -91,12 +104,22 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
     logger,
   });
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
-  const storesOf = sameStoresFor({ blobStore, actionCache });
+  const metered = meter({ blobStore, actionCache }, metrics);
+  const storesOf = sameStoresFor(metered.stores);
+  metrics.add({
+    metrics: () => [
+      counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', files.corruptBlobs),
+      gauge(
+        'ingot_uploads_running',
+        'Uploads by ByteStream under way, those that wait to be resumed included.',
+        sessions.size,
+      ),
+    ],
+  });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
-    blobStore,
-    actionCache,
+    ...metered.stores,
     logStreams,
     cacheCapabilities: capabilities,
     addServices(rpc, { execution } = {}) {
@@ -111,28 +134,69 @@ export async function composeCache(config: CacheConfig, { logger, lifecycle }: R
         executionCapabilities: execution,
       });
     },
-    drain: () => logStreams.drain(),
+    drain() {
+      metered.health.close();
+      logStreams.drain();
+    },
     async listenHttp(address) {
-      const shared = { storesOf, ingest: files, blobBytesMax };
-      const valuesIn = (keySpace: OpaqueKeySpace) =>
-        new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
-      const server = new HttpCacheServer({
-        cas: new HttpCasView({
-          ...shared,
-          lookup: new ChunkedBlobLookup({ inner: files, lists: chunkLists, blobStore: chunked }),
-        }),
-        ac: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
-        webdav: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
-        blobBytesMax,
-        status: () => ({
-          uptimeSeconds: Math.floor(process.uptime()),
-          corruptBlobs: files.corruptBlobs,
-          uploads: sessions.size,
-        }),
-        logger,
-      });
+      const lookup = new ChunkedBlobLookup({ inner: files, lists: chunkLists, blobStore: chunked });
+      const parts = { ...metered, storesOf, files, lookup, records, config, logger, metrics };
+      const server = composeHttpServer(parts, () => ({
+        corruptBlobs: files.corruptBlobs,
+        uploads: sessions.size,
+      }));
       lifecycle.use('HTTP server', server);
       return server.listen(address);
     },
   };
+}
+
+/** The stores as clients see them, with what is counted there. */
+function meter({ blobStore, actionCache }: InstanceStores, metrics: MetricRegistry) {
+  const counters = new CacheCounters();
+  metrics.add(counters);
+  const meteredBlobs = new MeteredBlobStore({ inner: blobStore, counters });
+  return {
+    counters,
+    stores: {
+      blobStore: meteredBlobs,
+      actionCache: new MeteredActionCache({ inner: actionCache, counters }),
+    },
+    health: new CacheHealth({ blobStore: meteredBlobs, counters }),
+  };
+}
+
+interface HttpParts extends Pick<ReturnType<typeof meter>, 'counters' | 'health'> {
+  readonly storesOf: InstanceStoresOf;
+  readonly files: BlobIngest;
+  readonly lookup: BlobLookup;
+  readonly records: LevelRecords;
+  readonly config: CacheConfig;
+  readonly logger: Logger;
+  readonly metrics: MetricRegistry;
+}
+
+/** The HTTP views; `status` is what /status shows besides the counters. */
+function composeHttpServer(
+  { counters, health, storesOf, files, lookup, records, config, logger, metrics }: HttpParts,
+  status: () => object,
+): HttpCacheServer {
+  const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
+  const shared = { storesOf, ingest: files, blobBytesMax };
+  const valuesIn = (keySpace: OpaqueKeySpace) =>
+    new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
+  return new HttpCacheServer({
+    cas: new HttpCasView({ ...shared, lookup }),
+    ac: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
+    webdav: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
+    blobBytesMax,
+    status: () => ({
+      uptimeSeconds: Math.floor(process.uptime()),
+      ...counters.summary(),
+      ...status(),
+    }),
+    problem: () => health.problem(),
+    metrics,
+    logger,
+  });
 }

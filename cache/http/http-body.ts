@@ -4,6 +4,8 @@ import { cancelled, invalidArgument, outOfRange } from '../../core/error.ts';
 /** What an {@link HttpBody} is read with. */
 export interface HttpBodyOptions {
   readonly bytesMax: number;
+  /** Called with the bytes of each piece as it comes. */
+  readonly onReceived: (bytes: number) => void;
 }
 
 /**
@@ -15,12 +17,14 @@ export class HttpBody {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #bytesMax: number;
+  readonly #onReceived: (bytes: number) => void;
   #isTooLarge: boolean;
 
-  constructor(request: IncomingMessage, response: ServerResponse, { bytesMax }: HttpBodyOptions) {
+  constructor(request: IncomingMessage, response: ServerResponse, { bytesMax, onReceived }: HttpBodyOptions) {
     this.#request = request;
     this.#response = response;
     this.#bytesMax = bytesMax;
+    this.#onReceived = onReceived;
     this.contentBytes = parseLength(request.headers['content-length']);
     this.#isTooLarge = this.contentBytes !== undefined && this.contentBytes > bytesMax;
   }
@@ -40,6 +44,7 @@ export class HttpBody {
       // A store that needs no more bytes leaves the body; the connection must live on for the answer.
       for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
         sizeBytes += chunk.byteLength;
+        this.#onReceived(chunk.byteLength);
         this.#isTooLarge ||= sizeBytes > this.#bytesMax;
         if (this.#isTooLarge) break;
         yield chunk;

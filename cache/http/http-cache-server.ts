@@ -5,11 +5,14 @@ import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { anonymous } from '../../core/caller.ts';
 import { cancelled, isIngotError, notFound } from '../../core/error.ts';
 import type { Logger } from '../../core/log/logger.ts';
+import type { MetricRegistry } from '../../core/metrics/metric-registry.ts';
+import { PROMETHEUS_TYPE } from '../../core/metrics/prometheus-text.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { HttpBody } from './http-body.ts';
 import { formatEntityTag, hasAlready, rangeHeader } from './http-conditions.ts';
 import { httpError } from './http-error.ts';
 import type { HttpContent, HttpFolderView, HttpRead, HttpView } from './http-exchange.ts';
+import { HttpMetrics } from './http-metrics.ts';
 import { selectRange } from './http-range.ts';
 import { type HttpTarget, parseHttpTarget } from './http-target.ts';
 import { sendBody } from './send-body.ts';
@@ -24,6 +27,10 @@ export interface HttpCacheServerDependencies {
   readonly blobBytesMax: number;
   /** What /status shows, asked for each time. */
   readonly status: () => object;
+  /** What is wrong, for /healthz; undefined when all is well. */
+  readonly problem: () => Promise<string | undefined>;
+  /** What /metrics shows; the server adds its own. */
+  readonly metrics: MetricRegistry;
   readonly logger: Logger;
 }
 
@@ -36,14 +43,17 @@ export interface HttpAddress {
 
 /** A connection on which nothing moves for so long is closed. A whole upload may take any time. */
 const IDLE_MS = 60_000;
+/** Counted for an answer that was not finished. */
+const CLIENT_LEFT = 499;
 
 /**
  * The cache as Bazel, ccache, sccache and curl use it over HTTP/1.1: GET, HEAD and PUT below /cas, /ac and /webdav,
- * also behind an instance name, /status and /healthz. A damaged blob never comes as a finished answer.
+ * also behind an instance name, and /status, /healthz and /metrics. A damaged blob never comes as a finished answer.
  */
 export class HttpCacheServer implements AsyncDisposable {
   readonly #dependencies: HttpCacheServerDependencies;
   readonly #app: FastifyInstance;
+  readonly #metrics = new HttpMetrics();
 
   constructor(dependencies: HttpCacheServerDependencies) {
     this.#dependencies = dependencies;
@@ -62,7 +72,12 @@ export class HttpCacheServer implements AsyncDisposable {
       response.setHeader('connection', 'close');
       this.#app.server.emit('request', request, response);
     });
-    this.#app.get('/healthz', async () => 'ok\n');
+    this.#app.addHook('onRequest', async (request, reply) => this.#measure(request, reply));
+    dependencies.metrics.add(this.#metrics);
+    this.#app.get('/healthz', (_request, reply) => this.#health(reply));
+    this.#app.get('/metrics', (_request, reply) =>
+      reply.type(PROMETHEUS_TYPE).send(dependencies.metrics.text()),
+    );
     this.#app.get('/status', async () => dependencies.status());
     this.#app.get('/*', (request, reply) => this.#get(request, reply));
     this.#app.head('/*', (request, reply) => this.#head(request, reply));
@@ -113,7 +128,10 @@ export class HttpCacheServer implements AsyncDisposable {
     if (range !== undefined) {
       reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${sizeBytes}`);
     }
-    if (source instanceof WholeBytes) return reply.send(source.bytes);
+    if (source instanceof WholeBytes) {
+      this.#metrics.sentBytes += source.bytes.byteLength;
+      return reply.send(source.bytes);
+    }
     reply.header('content-length', end - start);
     await this.#stream(reply, source, read);
     return reply;
@@ -135,7 +153,12 @@ export class HttpCacheServer implements AsyncDisposable {
       return reply.code(415).send(`content-encoding ${encoding} is not supported\n`);
     }
     const { blobBytesMax } = this.#dependencies;
-    const body = new HttpBody(request.raw, reply.raw, { bytesMax: blobBytesMax });
+    const body = new HttpBody(request.raw, reply.raw, {
+      bytesMax: blobBytesMax,
+      onReceived: (bytes) => {
+        this.#metrics.receivedBytes += bytes;
+      },
+    });
     const tooLarge = () => reply.code(413).send(`at most ${blobBytesMax} bytes are accepted\n`);
     if (body.isTooLarge) return tooLarge();
     const { contentBytes } = body;
@@ -154,12 +177,30 @@ export class HttpCacheServer implements AsyncDisposable {
     reply.hijack();
     reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
     try {
-      await sendBody(reply.raw, source, { signal });
+      await sendBody(reply.raw, source, {
+        signal,
+        onSent: (bytes) => {
+          this.#metrics.sentBytes += bytes;
+        },
+      });
     } catch (error) {
       // The answer is cut off, so that the client does not take it for whole.
       if (!signal.aborted) this.#dependencies.logger.error({ ...target, error }, 'an answer broke off');
       reply.raw.destroy();
     }
+  }
+
+  async #health(reply: FastifyReply): Promise<FastifyReply> {
+    const problem = await this.#dependencies.problem();
+    return problem === undefined ? reply.send('ok\n') : reply.code(503).send(`${problem}\n`);
+  }
+
+  #measure({ method, url }: FastifyRequest, { raw }: FastifyReply): void {
+    const startMs = performance.now();
+    raw.once('close', () => {
+      const status = raw.writableFinished ? raw.statusCode : CLIENT_LEFT;
+      this.#metrics.ended({ method, url, status, seconds: (performance.now() - startMs) / 1000 });
+    });
   }
 
   #readOf(request: FastifyRequest, reply: FastifyReply): HttpRead {

@@ -7,6 +7,13 @@ import type { ServerResponse } from 'node:http';
  */
 const WAITING_BYTES_MAX = 512 * 1024;
 
+/** What a body is sent with. */
+export interface SendBodyOptions {
+  readonly signal: AbortSignal;
+  /** Called with the bytes of each piece as it is handed to the connection. */
+  readonly onSent: (bytes: number) => void;
+}
+
 /**
  * Writes the body of an answer whose head is set, and ends it. Throws what the source throws, and then the answer is
  * not ended: the caller must cut it off. Stops, without an error, when the client is gone.
@@ -14,11 +21,12 @@ const WAITING_BYTES_MAX = 512 * 1024;
 export async function sendBody(
   response: ServerResponse,
   source: AsyncIterable<Uint8Array>,
-  { signal }: { readonly signal: AbortSignal },
+  { signal, onSent }: SendBodyOptions,
 ): Promise<void> {
   for await (const chunk of source) {
     if (response.destroyed) return;
     response.write(chunk);
+    onSent(chunk.byteLength);
     if (response.writableLength >= WAITING_BYTES_MAX && !(await drained(response, signal))) return;
   }
   response.end();

@@ -1,5 +1,7 @@
 import { Lifecycle } from '../../core/lifecycle.ts';
 import { createLogger, type LogFormat, type Logger, type LogLevel } from '../../core/log/logger.ts';
+import { MetricRegistry } from '../../core/metrics/metric-registry.ts';
+import { ProcessMetrics } from '../../core/metrics/process-metrics.ts';
 import type { RoleHost } from '../../core/role.ts';
 import type { CommandContext } from '../command-context.ts';
 import { ExitCode } from '../exit-code.ts';
@@ -32,7 +34,11 @@ export async function runRole(
   const logger: Logger = createLogger({ level: config.logLevel, format: config.logFormat });
   const lifecycle = new Lifecycle({ logger });
   try {
-    const role = await start({ logger, lifecycle });
+    const metrics = new MetricRegistry();
+    const processMetrics = new ProcessMetrics();
+    metrics.add(processMetrics);
+    lifecycle.defer('process metrics', () => processMetrics[Symbol.dispose]());
+    const role = await start({ logger, lifecycle, metrics });
     const endpoints = Object.entries(role.endpoints).map(([name, value]) => `${name}=${value}`);
     printer.line(['ready', ...endpoints].join(' '));
     printer.result({ ready: true, pid: process.pid, ...role.endpoints });

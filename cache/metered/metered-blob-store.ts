@@ -1,0 +1,96 @@
+import type { Digest } from '../../core/digest.ts';
+import { type IngotError, toIngotError } from '../../core/error.ts';
+import { WholeBytes } from '../../core/streams.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import type { CacheCounters } from './cache-counters.ts';
+
+const CLIENTS_FAULT: ReadonlySet<Code> = new Set([
+  Code.INVALID_ARGUMENT,
+  Code.OUT_OF_RANGE,
+  Code.PERMISSION_DENIED,
+]);
+/** What an upload that breaks off, or meets a closed store, is not. */
+const STORES_FAULT: ReadonlySet<Code> = new Set([Code.RESOURCE_EXHAUSTED, Code.INTERNAL, Code.UNKNOWN]);
+
+/** What a {@link MeteredBlobStore} is made of. */
+export interface MeteredBlobStoreDependencies {
+  readonly inner: BlobStore;
+  readonly counters: CacheCounters;
+}
+
+/** Counts what is found, read and written. Bytes are counted as they pass, so broken transfers count too. */
+export class MeteredBlobStore implements BlobStore {
+  readonly #inner: BlobStore;
+  readonly #counters: CacheCounters;
+
+  constructor({ inner, counters }: MeteredBlobStoreDependencies) {
+    this.#inner = inner;
+    this.#counters = counters;
+  }
+
+  async findMissing(digests: readonly Digest[], options?: BlobOptions): Promise<Digest[]> {
+    const missing = await this.#inner.findMissing(digests, options);
+    this.#counters.blobsMissing += missing.length;
+    this.#counters.blobsFound += digests.length - missing.length;
+    return missing;
+  }
+
+  async read(
+    digest: Digest,
+    range?: ByteRange,
+    options?: BlobOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { reads } = this.#counters;
+    let source: AsyncIterable<Uint8Array> | undefined;
+    try {
+      source = await this.#inner.read(digest, range, options);
+    } catch (error) {
+      reads.error += 1;
+      throw error;
+    }
+    if (source === undefined) {
+      reads.miss += 1;
+      return undefined;
+    }
+    reads.hit += 1;
+    if (!(source instanceof WholeBytes)) return this.#countingReads(source);
+    this.#counters.readBytes += source.bytes.byteLength;
+    return source;
+  }
+
+  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
+    const counters = this.#counters;
+    const counted = source instanceof WholeBytes ? source : this.#countingWrites(source);
+    try {
+      await this.#inner.write(digest, counted, options);
+      counters.writes.ok += 1;
+      counters.writeProblem = undefined;
+      if (source instanceof WholeBytes) counters.writtenBytes += source.bytes.byteLength;
+    } catch (error) {
+      this.#countFailedWrite(toIngotError(error));
+      throw error;
+    }
+  }
+
+  #countFailedWrite({ code, message }: IngotError): void {
+    const counters = this.#counters;
+    if (CLIENTS_FAULT.has(code)) counters.writes.refused += 1;
+    else counters.writes.error += 1;
+    if (STORES_FAULT.has(code)) counters.writeProblem = message;
+  }
+
+  async *#countingReads(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of source) {
+      this.#counters.readBytes += chunk.byteLength;
+      yield chunk;
+    }
+  }
+
+  async *#countingWrites(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of source) {
+      this.#counters.writtenBytes += chunk.byteLength;
+      yield chunk;
+    }
+  }
+}
