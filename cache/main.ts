@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ServerSecurity } from '../core/auth/server-security.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
@@ -16,6 +17,7 @@ import { CompletenessCheckingActionCache } from './actions/completeness-checking
 import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-cache.ts';
 import { LevelOpaqueEntries, type OpaqueKeySpace } from './actions/level-opaque-entries.ts';
 import { LevelRecords } from './actions/level-records.ts';
+import { authorisedStoresOf } from './authorised/authorised-stores.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { BlobIngest } from './blobs/blob-ingest.ts';
 import type { BlobLookup } from './blobs/blob-lookup.ts';
@@ -36,6 +38,8 @@ import { mountCache } from './grpc/mount-cache.ts';
 import { sameStoresFor } from './grpc/same-stores.ts';
 import { WriteSessions } from './grpc/write-sessions.ts';
 import { CacheHealth } from './health/cache-health.ts';
+import { AuthorisedHttpFolderView } from './http/authorised-http-folder-view.ts';
+import { AuthorisedHttpView } from './http/authorised-http-view.ts';
 import { HttpAcView } from './http/http-ac-view.ts';
 import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
 import { HttpCasView } from './http/http-cas-view.ts';
@@ -59,7 +63,7 @@ export interface Cache {
   /** Says that it is closing, and sends away whoever reads or writes a log, before the server is closed: they would stay as long as an action runs. */
   drain(): void;
   /** Serves /cas, /ac, /webdav, /status, /healthz and /metrics; resolves with the address, the port chosen. */
-  listenHttp(address: HttpAddress): Promise<HttpAddress>;
+  listenHttp(address: HttpAddress, security?: ServerSecurity): Promise<HttpAddress>;
 }
 
 /** Opens the cache in `{data}/cache`, which no other process may have open, and registers how to close it. */
@@ -105,7 +109,7 @@ export async function composeCache(
   });
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
   const metered = meter({ blobStore, actionCache }, metrics);
-  const storesOf = sameStoresFor(metered.stores);
+  const storesOf = authorisedStoresOf(sameStoresFor(metered.stores));
   metrics.add({
     metrics: () => [
       counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', files.corruptBlobs),
@@ -138,9 +142,9 @@ export async function composeCache(
       metered.health.close();
       logStreams.drain();
     },
-    async listenHttp(address) {
+    async listenHttp(address, security) {
       const lookup = new ChunkedBlobLookup({ inner: files, lists: chunkLists, blobStore: chunked });
-      const parts = { ...metered, storesOf, files, lookup, records, config, logger, metrics };
+      const parts = { ...metered, storesOf, files, lookup, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
         corruptBlobs: files.corruptBlobs,
         uploads: sessions.size,
@@ -174,11 +178,12 @@ interface HttpParts extends Pick<ReturnType<typeof meter>, 'counters' | 'health'
   readonly config: CacheConfig;
   readonly logger: Logger;
   readonly metrics: MetricRegistry;
+  readonly security: ServerSecurity | undefined;
 }
 
 /** The HTTP views; `status` is what /status shows besides the counters. */
 function composeHttpServer(
-  { counters, health, storesOf, files, lookup, records, config, logger, metrics }: HttpParts,
+  { counters, health, storesOf, files, lookup, records, config, logger, metrics, security }: HttpParts,
   status: () => object,
 ): HttpCacheServer {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
@@ -186,9 +191,16 @@ function composeHttpServer(
   const valuesIn = (keySpace: OpaqueKeySpace) =>
     new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
   return new HttpCacheServer({
-    cas: new HttpCasView({ ...shared, lookup }),
-    ac: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
-    webdav: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
+    cas: new AuthorisedHttpView({ inner: new HttpCasView({ ...shared, lookup }), putRight: 'write' }),
+    ac: new AuthorisedHttpView({
+      inner: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
+      putRight: 'publish',
+    }),
+    // Whoever reads a value trusts who put it there, as with action results.
+    webdav: new AuthorisedHttpFolderView({
+      inner: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
+      putRight: 'publish',
+    }),
     blobBytesMax,
     status: () => ({
       uptimeSeconds: Math.floor(process.uptime()),
@@ -198,5 +210,6 @@ function composeHttpServer(
     problem: () => health.problem(),
     metrics,
     logger,
+    security,
   });
 }

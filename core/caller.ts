@@ -23,5 +23,28 @@ export interface Caller {
   readonly instanceNames?: ReadonlySet<string> | undefined;
 }
 
+/** What a credential is given for; each a set of rights. */
+export const callerRoles = {
+  /** Looks at what is there. */
+  reader: ['read'],
+  /** Builds on the farm; its results are those the farm computed. */
+  writer: ['read', 'write', 'execute'],
+  /** Builds on its own machine and files the results: whoever reads them trusts it. */
+  publisher: ['read', 'write', 'execute', 'publish'],
+  /** A worker, towards the cache. It files no results: that is the scheduler's part, after it has checked the lease. */
+  worker: ['read', 'write', 'work'],
+  /** The scheduler, towards the cache. */
+  scheduler: ['read', 'write', 'publish'],
+} as const satisfies Readonly<Record<string, readonly Right[]>>;
+
+/** One of {@link callerRoles}. */
+export type CallerRole = keyof typeof callerRoles;
+
+/** All of them, in the order in which they are listed. */
+export const callerRoleNames = Object.keys(callerRoles) as readonly CallerRole[];
+
+/** Whose credential has not been looked at, where none is needed: may do nothing. */
+export const nobody: Caller = { name: 'nobody', rights: new Set() };
+
 /** The caller of a server that asks for no credentials: may do everything. */
 export const anonymous: Caller = { name: 'anonymous', rights: new Set(rights) };

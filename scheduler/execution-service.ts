@@ -1,7 +1,9 @@
 import type { BlobStore } from '../cache/blob-store.ts';
+import { requireInstance } from '../core/auth/require-right.ts';
 import type { Digest } from '../core/digest.ts';
 import { type IngotError, isIngotError } from '../core/error.ts';
 import type { Logger } from '../core/log/logger.ts';
+import { checkInstanceName } from '../core/resource-name.ts';
 import type { CallContext, ServiceImplementation } from '../core/rpc/rpc-service.ts';
 import { STATUS_DETAILS_BYTES_MAX } from '../core/rpc/rpc-status.ts';
 import {
@@ -17,6 +19,7 @@ import type { Admission } from './admission/admission.ts';
 import type { Scheduler } from './engine/scheduler.ts';
 import { inlineResponse } from './inline-response.ts';
 import { toOperation } from './operation-message.ts';
+import { requireVisible } from './operation-visibility.ts';
 import type { SchedulerCounters } from './scheduler-counters.ts';
 import { runKey } from './state/join-key.ts';
 import type { OperationView } from './state/operation-view.ts';
@@ -39,7 +42,8 @@ export function executionService(
   const { scheduler } = dependencies;
   return {
     execute: (request, context) => execute(dependencies, request, context),
-    async *waitExecution({ name }, { signal }) {
+    async *waitExecution({ name }, { signal, caller }) {
+      requireVisible(scheduler.state, caller, name);
       using watch = await scheduler.watch(name, { signal });
       for await (const view of watch.views({ signal })) yield toOperation(view);
     },
@@ -49,8 +53,10 @@ export function executionService(
 async function* execute(
   dependencies: ExecutionServiceDependencies,
   request: ExecuteRequest,
-  { signal, requestMetadata }: CallContext,
+  { signal, requestMetadata, caller }: CallContext,
 ): AsyncGenerator<Operation, void, undefined> {
+  checkInstanceName(request.instanceName);
+  requireInstance(caller, request.instanceName);
   const { blobStore: store, logger } = dependencies;
   for await (const view of viewsOf(dependencies, request, requestMetadata, signal)) {
     yield toOperation(await inlineResponse(view, request, { store, logger, signal }));

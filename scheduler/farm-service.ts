@@ -1,8 +1,10 @@
+import type { Caller } from '../core/caller.ts';
 import type { ServiceImplementation } from '../core/rpc/rpc-service.ts';
 import type { Resources } from '../proto/gen/ingot/v1/bus.ts';
 import type { FarmDefinition, FarmStatus, WorkerStatus } from '../proto/gen/ingot/v1/farm.ts';
 import type { Clock } from './clock.ts';
 import type { Scheduler } from './engine/scheduler.ts';
+import { isVisible } from './operation-visibility.ts';
 import type { SchedulerCounters } from './scheduler-counters.ts';
 import type { SchedulerState } from './state/scheduler-state.ts';
 import { durationOf, timestampOf } from './state/timestamp.ts';
@@ -21,26 +23,24 @@ export interface FarmServiceDependencies {
 /** Tells people and scripts how the farm stands. */
 export function farmService(dependencies: FarmServiceDependencies): ServiceImplementation<FarmDefinition> {
   return {
-    async getStatus() {
-      return statusOf(dependencies);
+    async getStatus(_request, { caller }) {
+      return statusOf(dependencies, caller);
     },
   };
 }
 
-function statusOf({
-  scheduler,
-  counters,
-  clock,
-  version,
-  busDescription,
-}: FarmServiceDependencies): FarmStatus {
+/** The farm as this caller sees it: operations of instances that are not its own are counted, not named. */
+export function statusOf(
+  { scheduler, counters, clock, version, busDescription }: FarmServiceDependencies,
+  caller: Caller,
+): FarmStatus {
   const { state } = scheduler;
   const workers = [...state.workers.values()].filter(({ heartbeat }) => heartbeat !== undefined);
   return {
     version,
     uptime: durationOf(clock.now().monotonicMs - state.startedAtMs),
     workers: workers
-      .map((worker) => workerStatus(state, worker))
+      .map((worker) => workerStatus(state, worker, caller))
       .sort((a, b) => (a.workerId < b.workerId ? -1 : 1)),
     queued: state.queuedCount + state.offered.size,
     executing: state.operations.size - state.completed.size - state.queuedCount - state.offered.size,
@@ -51,7 +51,7 @@ function statusOf({
   };
 }
 
-function workerStatus(state: SchedulerState, worker: WorkerState): WorkerStatus {
+function workerStatus(state: SchedulerState, worker: WorkerState, caller: Caller): WorkerStatus {
   const live = [...worker.leases.values()].filter(({ phase }) => phase === 'live');
   return {
     workerId: worker.id,
@@ -64,7 +64,7 @@ function workerStatus(state: SchedulerState, worker: WorkerState): WorkerStatus 
     lastHeartbeat: timestampOf(worker.lastHeardWallMs),
     operationNames: live
       .map(({ operationName }) => operationName)
-      .filter((name) => state.operations.has(name)),
+      .filter((name) => isVisible(caller, state.operations.get(name))),
   };
 }
 

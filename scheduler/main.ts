@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ActionCache } from '../cache/action-cache.ts';
 import type { BlobStore } from '../cache/blob-store.ts';
 import type { MessageBus } from '../core/bus/message-bus.ts';
+import { anonymous } from '../core/caller.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
 import type { RoleHost } from '../core/role.ts';
 import type { RpcServer } from '../core/rpc/rpc-server.ts';
@@ -11,7 +12,7 @@ import {
   ExecutionDefinition,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { OperationsDefinition } from '../proto/gen/google/longrunning/operations.ts';
-import { FarmDefinition } from '../proto/gen/ingot/v1/farm.ts';
+import { FarmDefinition, type FarmStatus } from '../proto/gen/ingot/v1/farm.ts';
 import { Admission } from './admission/admission.ts';
 import { systemClock } from './clock.ts';
 import type { SchedulerConfig } from './config.ts';
@@ -21,7 +22,7 @@ import { journalFailPoints, StateDriver } from './engine/state-driver.ts';
 import { WorkerLink } from './engine/worker-link.ts';
 import { executionCapabilities } from './execution-capabilities.ts';
 import { executionService } from './execution-service.ts';
-import { farmService } from './farm-service.ts';
+import { farmService, statusOf } from './farm-service.ts';
 import { LevelJournal } from './level-journal.ts';
 import { operationsService } from './operations-service.ts';
 import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits } from './state/scheduler-limits.ts';
@@ -46,6 +47,8 @@ export interface SchedulerRole {
   readonly executionCapabilities: ExecutionCapabilities;
   /** Adds Execution, Operations and Farm. */
   addServices(rpc: RpcServer): void;
+  /** The farm as one who may see everything sees it. */
+  status(): FarmStatus;
   /** Turns clients away and ends their waiting with UNAVAILABLE; call it before the server is closed. */
   drain(): void;
 }
@@ -70,16 +73,25 @@ export async function composeScheduler(
   const { actionTimeoutMaxMs } = state.limits;
   const admission = new Admission({ blobStore, actionCache, clock, actionTimeoutMaxMs, newOperationName });
   const counters = { actionCacheHits: 0 };
+  const farm = { scheduler, counters, clock, version, busDescription };
   return {
     executionCapabilities: executionCapabilities(),
     addServices(rpc) {
       rpc.addService(
         ExecutionDefinition,
         executionService({ scheduler, admission, counters, newOperationName, blobStore, logger }),
+        { execute: ['execute'], waitExecution: ['execute'] },
       );
-      rpc.addService(OperationsDefinition, operationsService({ scheduler }));
-      rpc.addService(FarmDefinition, farmService({ scheduler, counters, clock, version, busDescription }));
+      rpc.addService(OperationsDefinition, operationsService({ scheduler }), {
+        getOperation: ['execute'],
+        listOperations: ['execute'],
+        cancelOperation: ['execute'],
+        deleteOperation: ['execute'],
+        waitOperation: ['execute'],
+      });
+      rpc.addService(FarmDefinition, farmService(farm), { getStatus: ['read'] });
     },
+    status: () => statusOf(farm, anonymous),
     drain: () => scheduler.drain(),
   };
 }

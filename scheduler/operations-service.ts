@@ -1,4 +1,5 @@
 import { linkedAbort } from '../core/abort.ts';
+import type { Caller } from '../core/caller.ts';
 import { invalidArgument, isIngotError } from '../core/error.ts';
 import { quote } from '../core/quote.ts';
 import type { ServiceImplementation } from '../core/rpc/rpc-service.ts';
@@ -13,6 +14,7 @@ import { Code } from '../proto/gen/google/rpc/code.ts';
 import type { Scheduler } from './engine/scheduler.ts';
 import { parseOperationFilter } from './operation-filter.ts';
 import { toOperation } from './operation-message.ts';
+import { isVisible, requireVisible } from './operation-visibility.ts';
 import { viewOf } from './state/operation-view.ts';
 import { durationMsOf } from './state/timestamp.ts';
 
@@ -32,32 +34,37 @@ export function operationsService({
   scheduler,
 }: OperationsServiceDependencies): ServiceImplementation<OperationsDefinition> {
   return {
-    async getOperation({ name }, { signal }) {
+    async getOperation({ name }, { signal, caller }) {
+      requireVisible(scheduler.state, caller, name);
       // Asking by way of a watch counts as waiting: who polls keeps the operation alive.
       using watch = await scheduler.watch(name, { signal });
       return toOperation(watch.view);
     },
-    async listOperations(request) {
-      return await listOperations(scheduler, request);
+    async listOperations(request, { caller }) {
+      return await listOperations(scheduler, request, caller);
     },
-    async cancelOperation({ name }) {
+    async cancelOperation({ name }, { caller }) {
+      requireVisible(scheduler.state, caller, name);
       await scheduler.cancel(name, 'the operation was cancelled by CancelOperation');
       return {};
     },
-    async deleteOperation({ name }) {
+    async deleteOperation({ name }, { caller }) {
+      requireVisible(scheduler.state, caller, name);
       await scheduler.forget(name);
       return {};
     },
-    async waitOperation(request, { signal }) {
+    async waitOperation(request, { signal, caller }) {
+      requireVisible(scheduler.state, caller, request.name);
       return await waitOperation(scheduler, request, signal);
     },
   };
 }
 
-/** In order of acceptance. `name` is an instance name: empty lists them all. */
+/** In order of acceptance. `name` is an instance name: empty lists all that are the caller's. */
 async function listOperations(
   scheduler: Scheduler,
   { name, filter, pageSize, pageToken }: ListOperationsRequest,
+  caller: Caller,
 ): Promise<ListOperationsResponse> {
   const matches = parseOperationFilter(filter);
   const afterSequence = parsePageToken(pageToken);
@@ -67,7 +74,7 @@ async function listOperations(
     .filter(
       ({ sequence, record }) => sequence > afterSequence && (name === '' || record.instanceName === name),
     )
-    .filter(matches)
+    .filter((operation) => isVisible(caller, operation) && matches(operation))
     .sort((a, b) => a.sequence - b.sequence);
   const operations: Operation[] = [];
   let bytes = 0;

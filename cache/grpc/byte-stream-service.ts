@@ -1,3 +1,4 @@
+import { requireRight } from '../../core/auth/require-right.ts';
 import { invalidArgument, notFound, outOfRange, unimplemented } from '../../core/error.ts';
 import {
   isLogName,
@@ -113,6 +114,7 @@ async function write(
   if (first.resourceName === '') throw invalidArgument('Write: the first message has no resource name');
   if (isLogName(first.resourceName)) {
     storesOf(parseLogName(first.resourceName).instanceName, context.caller);
+    requireRight(context.caller, ['work'], 'write a log');
     const { signal } = context;
     const rest = { [Symbol.asyncIterator]: () => requests };
     return receiveLog({ name: first.resourceName, logStreams, signal, first, requests: rest });
@@ -133,6 +135,7 @@ async function queryWriteStatus(
 ): Promise<QueryWriteStatusResponse> {
   if (isLogName(resourceName)) {
     storesOf(parseLogName(resourceName).instanceName, context.caller);
+    requireRight(context.caller, ['work'], 'write a log');
     const status = await logStreams.status(resourceName, { signal: context.signal });
     return { committedSize: status?.sizeBytes ?? 0, complete: status?.ended ?? false };
   }

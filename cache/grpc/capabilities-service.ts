@@ -19,18 +19,27 @@ export interface CapabilitiesServiceDependencies {
   readonly executionCapabilities?: ExecutionCapabilities | undefined;
 }
 
-/** Says what this endpoint can do; the same for every instance. */
+/** Says what this endpoint can do, the same for every instance, and which of it this caller may. */
 export function capabilitiesService({
   storesOf,
   cacheCapabilities,
   executionCapabilities,
 }: CapabilitiesServiceDependencies): ServiceImplementation<CapabilitiesDefinition> {
+  const updateEnabled = cacheCapabilities.actionCacheUpdateCapabilities?.updateEnabled === true;
   return {
     async getCapabilities({ instanceName }, { caller }) {
       storesOf(instanceName, caller);
       return {
-        cacheCapabilities,
-        executionCapabilities,
+        cacheCapabilities: {
+          ...cacheCapabilities,
+          actionCacheUpdateCapabilities: {
+            updateEnabled: updateEnabled && caller.rights.has('publish'),
+          },
+        },
+        executionCapabilities: executionCapabilities && {
+          ...executionCapabilities,
+          execEnabled: executionCapabilities.execEnabled && caller.rights.has('execute'),
+        },
         deprecatedApiVersion: undefined,
         lowApiVersion: LOW_API_VERSION,
         highApiVersion: HIGH_API_VERSION,

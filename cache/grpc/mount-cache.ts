@@ -35,8 +35,24 @@ export interface MountedCache {
 /** Adds Capabilities, ContentAddressableStorage, ActionCache and ByteStream to a server. */
 export function mountCache(rpc: RpcServer, cache: MountedCache): void {
   const updateEnabled = cache.cacheCapabilities.actionCacheUpdateCapabilities?.updateEnabled === true;
-  rpc.addService(CapabilitiesDefinition, capabilitiesService(cache));
-  rpc.addService(CasDefinition, contentAddressableStorageService(cache));
-  rpc.addService(ActionCacheDefinition, actionCacheService({ ...cache, updateEnabled }));
-  rpc.addService(ByteStreamDefinition, byteStreamService(cache));
+  rpc.addService(CapabilitiesDefinition, capabilitiesService(cache), { getCapabilities: [] });
+  rpc.addService(CasDefinition, contentAddressableStorageService(cache), {
+    // Whoever uploads asks first.
+    findMissingBlobs: ['read', 'write'],
+    batchUpdateBlobs: ['write'],
+    batchReadBlobs: ['read'],
+    getTree: ['read'],
+    splitBlob: ['read'],
+    spliceBlob: ['write'],
+  });
+  rpc.addService(ActionCacheDefinition, actionCacheService({ ...cache, updateEnabled }), {
+    getActionResult: ['read'],
+    updateActionResult: ['publish'],
+  });
+  // Blobs take `write` and logs take `work`: which of them, the service sees by the name.
+  rpc.addService(ByteStreamDefinition, byteStreamService(cache), {
+    read: ['read'],
+    write: ['write', 'work'],
+    queryWriteStatus: ['write', 'work'],
+  });
 }

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import type { OutgoingHttpHeaders } from 'node:http';
+import type { Server } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
-import { anonymous } from '../../core/caller.ts';
-import { cancelled, isIngotError, notFound } from '../../core/error.ts';
+import { anonymousAuthenticator } from '../../core/auth/anonymous-authenticator.ts';
+import { requireInstance, requireRight } from '../../core/auth/require-right.ts';
+import type { ServerSecurity } from '../../core/auth/server-security.ts';
+import { cancelled, isIngotError, notFound, toIngotError } from '../../core/error.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import type { MetricRegistry } from '../../core/metrics/metric-registry.ts';
 import { PROMETHEUS_TYPE } from '../../core/metrics/prometheus-text.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { HttpBody } from './http-body.ts';
+import { HttpCallers } from './http-callers.ts';
 import { formatEntityTag, hasAlready, rangeHeader } from './http-conditions.ts';
 import { httpError } from './http-error.ts';
 import type { HttpContent, HttpFolderView, HttpRead, HttpView } from './http-exchange.ts';
@@ -32,6 +36,8 @@ export interface HttpCacheServerDependencies {
   /** What /metrics shows; the server adds its own. */
   readonly metrics: MetricRegistry;
   readonly logger: Logger;
+  /** Who may call, and how the server proves itself. Default: anyone, over clear text. */
+  readonly security?: ServerSecurity | undefined;
 }
 
 /** An address to listen on, and where it listens. */
@@ -45,6 +51,8 @@ export interface HttpAddress {
 const IDLE_MS = 60_000;
 /** Counted for an answer that was not finished. */
 const CLIENT_LEFT = 499;
+/** For load balancers, which have no credentials; it tells nothing. */
+const PUBLIC_PATHS: ReadonlySet<string> = new Set(['/healthz']);
 
 /**
  * The cache as Bazel, ccache, sccache and curl use it over HTTP/1.1: GET, HEAD and PUT below /cas, /ac and /webdav,
@@ -54,16 +62,21 @@ export class HttpCacheServer implements AsyncDisposable {
   readonly #dependencies: HttpCacheServerDependencies;
   readonly #app: FastifyInstance;
   readonly #metrics = new HttpMetrics();
+  readonly #callers: HttpCallers;
 
   constructor(dependencies: HttpCacheServerDependencies) {
     this.#dependencies = dependencies;
+    const { logger, security: { authenticator = anonymousAuthenticator, tls } = {} } = dependencies;
+    this.#callers = new HttpCallers({ authenticator, logger, publicPaths: PUBLIC_PATHS });
     this.#app = fastify({
+      ...(tls === undefined ? {} : { https: tls.options }),
       exposeHeadRoutes: false,
       connectionTimeout: IDLE_MS,
       requestTimeout: 0,
       bodyLimit: Number.MAX_SAFE_INTEGER,
       forceCloseConnections: 'idle',
     });
+    tls?.onChange((changed) => (this.#app.server as unknown as Server).setSecureContext(changed));
     this.#app.removeAllContentTypeParsers();
     this.#app.addContentTypeParser('*', (_request, _payload, done) => done(null));
     // The head of a PUT is judged before its sender is told to go on (see HttpBody). One that is refused may or may
@@ -73,12 +86,17 @@ export class HttpCacheServer implements AsyncDisposable {
       this.#app.server.emit('request', request, response);
     });
     this.#app.addHook('onRequest', async (request, reply) => this.#measure(request, reply));
+    this.#callers.watch(this.#app);
     dependencies.metrics.add(this.#metrics);
     this.#app.get('/healthz', (_request, reply) => this.#health(reply));
-    this.#app.get('/metrics', (_request, reply) =>
-      reply.type(PROMETHEUS_TYPE).send(dependencies.metrics.text()),
-    );
-    this.#app.get('/status', async () => dependencies.status());
+    this.#app.get('/metrics', (request, reply) => {
+      requireRight(this.#callers.callerOf(request), ['read'], 'GET /metrics');
+      return reply.type(PROMETHEUS_TYPE).send(dependencies.metrics.text());
+    });
+    this.#app.get('/status', async (request) => {
+      requireRight(this.#callers.callerOf(request), ['read'], 'GET /status');
+      return dependencies.status();
+    });
     this.#app.get('/*', (request, reply) => this.#get(request, reply));
     this.#app.head('/*', (request, reply) => this.#head(request, reply));
     this.#app.put('/*', (request, reply) => this.#put(request, reply));
@@ -103,6 +121,7 @@ export class HttpCacheServer implements AsyncDisposable {
   /** Takes nothing new and waits for the answers under way. */
   async close(): Promise<void> {
     await this.#app.close();
+    this.#callers[Symbol.dispose]();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -205,8 +224,11 @@ export class HttpCacheServer implements AsyncDisposable {
 
   #readOf(request: FastifyRequest, reply: FastifyReply): HttpRead {
     const target = parseHttpTarget(request.url);
+    const caller = this.#callers.callerOf(request);
+    // Here for all views: some of what they stand on knows instances by name only.
+    requireInstance(caller, target.instanceName);
     const { signal } = untilClosed(reply);
-    return { target, caller: anonymous, headers: request.headers, signal };
+    return { target, caller, headers: request.headers, signal };
   }
 
   #viewOf({ kind }: HttpTarget): HttpView {
@@ -215,6 +237,9 @@ export class HttpCacheServer implements AsyncDisposable {
 
   #fail(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { status, body, retryAfterSeconds } = httpError(error);
+    this.#callers.audit(request, toIngotError(error));
+    if (status === UNAUTHORIZED)
+      reply.header('www-authenticate', 'Bearer realm="ingot", Basic realm="ingot"');
     if (!isIngotError(error) || status >= 500) {
       this.#dependencies.logger.error(
         { method: request.method, url: request.url, error },
@@ -225,6 +250,8 @@ export class HttpCacheServer implements AsyncDisposable {
     return reply.code(status).type('text/plain; charset=utf-8').send(body);
   }
 }
+
+const UNAUTHORIZED = 401;
 
 function untilClosed(reply: FastifyReply): LinkedAbort {
   const abort = linkedAbort();

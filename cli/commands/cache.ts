@@ -9,6 +9,7 @@ import {
   GRPC_FLAG,
   HTTP_FLAG,
   PROCESS_FLAGS,
+  SECURITY_FLAGS,
 } from '../roles/role-flags.ts';
 
 const HELP = `
@@ -23,7 +24,10 @@ export function registerCache(program: Command, host: CommandHost): void {
     .description(
       'serve the cache of a farm: gRPC on 127.0.0.1:8982, HTTP on 127.0.0.1:8981 unless told otherwise',
     );
-  addRoleFlags(command, [GRPC_FLAG, HTTP_FLAG], PROCESS_FLAGS, CACHE_FLAGS, [DRAIN_FLAG, FAIL_FLAG])
+  addRoleFlags(command, [GRPC_FLAG, HTTP_FLAG], PROCESS_FLAGS, SECURITY_FLAGS, CACHE_FLAGS, [
+    DRAIN_FLAG,
+    FAIL_FLAG,
+  ])
     .addHelpText('after', HELP)
     .action(
       host.action<RoleFlags>(async (context, flags) => {

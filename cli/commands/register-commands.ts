@@ -11,6 +11,7 @@ import { registerLs } from './ls.ts';
 import { registerRun } from './run.ts';
 import { registerScheduler } from './scheduler.ts';
 import { registerStatus } from './status.ts';
+import { registerToken } from './token.ts';
 import { registerToolchain } from './toolchain.ts';
 import { registerUp } from './up.ts';
 import { registerUpload } from './upload.ts';
@@ -30,6 +31,7 @@ export function registerCommands(program: Command, host: CommandHost): void {
   registerCache(program, host);
   registerScheduler(program, host);
   registerWorker(program, host);
+  registerToken(program, host);
   registerToolchain(program, host);
   registerDoctor(program, host);
   registerCompletion(program, host);

@@ -11,6 +11,7 @@ import {
   NATS_FLAG,
   PROCESS_FLAGS,
   SCHEDULER_FLAGS,
+  SECURITY_FLAGS,
 } from '../roles/role-flags.ts';
 
 const HELP = `
@@ -29,6 +30,7 @@ export function registerScheduler(program: Command, host: CommandHost): void {
     command,
     [GRPC_FLAG, CACHE_ADDRESS_FLAG, NATS_FLAG, BUS_PREFIX_FLAG],
     PROCESS_FLAGS,
+    SECURITY_FLAGS,
     SCHEDULER_FLAGS,
     [DRAIN_FLAG, FAIL_FLAG],
   )

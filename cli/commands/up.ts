@@ -11,6 +11,7 @@ import {
   NATS_FLAG,
   PROCESS_FLAGS,
   SCHEDULER_FLAGS,
+  SECURITY_FLAGS,
   WORKER_FLAGS,
 } from '../roles/role-flags.ts';
 
@@ -34,6 +35,7 @@ export function registerUp(program: Command, host: CommandHost): void {
     command,
     [GRPC_FLAG, HTTP_FLAG, NATS_FLAG],
     PROCESS_FLAGS,
+    SECURITY_FLAGS,
     WORKER_FLAGS,
     SCHEDULER_FLAGS,
     CACHE_FLAGS,

@@ -70,7 +70,7 @@ export async function startDemoFarm(
     const levels: readonly SandboxLevel[] = sandbox === undefined ? SANDBOX_LEVELS : [sandbox];
     ({ sandbox } = await startWorker(worker, { host, parts, levels, reasons }));
   }
-  const status = await waitForWorkers(endpoint, WORKER_IDS, context);
+  const status = await waitForWorkers(scheduler, WORKER_IDS, signal);
   return {
     endpoint,
     status,

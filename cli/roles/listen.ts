@@ -1,4 +1,5 @@
 import type { Cache } from '../../cache/main.ts';
+import type { ServerSecurity } from '../../core/auth/server-security.ts';
 import { failedPrecondition } from '../../core/error.ts';
 import { addReflection } from '../../core/rpc/reflection-service.ts';
 import type { RpcAddress, RpcServer } from '../../core/rpc/rpc-server.ts';
@@ -17,8 +18,12 @@ export async function listenRpc(rpc: RpcServer, address: RpcAddress): Promise<Rp
 }
 
 /** Listens for HTTP; an address that is taken is an error that names `--http`. */
-export function listenHttp(cache: Cache, address: RpcAddress): Promise<RpcAddress> {
-  return explained('--http', 'HTTP', address, () => cache.listenHttp(address));
+export function listenHttp(
+  cache: Cache,
+  address: RpcAddress,
+  security?: ServerSecurity,
+): Promise<RpcAddress> {
+  return explained('--http', 'HTTP', address, () => cache.listenHttp(address, security));
 }
 
 async function explained(

@@ -1,4 +1,5 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
+import { authorisedStoresOf } from '../../cache/authorised/authorised-stores.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
 import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
 import { CodecBudget } from '../../cache/compression/codec-budget.ts';
@@ -61,7 +62,7 @@ export async function connectRemoteCache(
     addServices(rpc, { execution }) {
       mountCache(rpc, {
         // What clients send goes on as they send it; they may cut it themselves.
-        storesOf: sameStoresFor({ blobStore: served, actionCache }),
+        storesOf: authorisedStoresOf(sameStoresFor({ blobStore: served, actionCache })),
         forms: new TransientForms(new CodecBudget()),
         logStreams,
         sessions: lifecycle.use('uploads', new WriteSessions()),

@@ -40,6 +40,17 @@ export const BUS_PREFIX_FLAG: RoleFlag = [
 /** Where the process is to die, for tests. Not shown. */
 export const FAIL_FLAG: RoleFlag = ['--fail <points>', 'for tests: where the process is to die'];
 
+/** Who may call a role that serves calls, and how it proves itself. */
+export const SECURITY_FLAGS: readonly RoleFlag[] = [
+  [
+    '--tokens <file>',
+    'static tokens, from `ingot token` (default: tokens.json in the data folder, if there)',
+  ],
+  ['--allow-anonymous <true|false>', 'serve anyone beyond this machine, without credentials (default false)'],
+  ['--tls-cert <file>', 'PEM file of the certificate and its chain (default: clear text)'],
+  ['--tls-key <file>', 'PEM file of its key'],
+];
+
 /** Of the cache. */
 export const CACHE_FLAGS: readonly RoleFlag[] = [
   ['--blob-bytes-max <size>', 'largest blob that is taken (default 256GiB)'],

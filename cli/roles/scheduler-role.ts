@@ -7,6 +7,7 @@ import type { CommandContext } from '../command-context.ts';
 import { formatAddress, listenRpc } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus } from './open-bus.ts';
+import { openServerSecurity } from './open-server-security.ts';
 import {
   busConfigShape,
   drainConfigShape,
@@ -16,6 +17,7 @@ import {
 } from './process-config.ts';
 import { connectRemoteCache } from './remote-cache.ts';
 import { runRole } from './role-process.ts';
+import { securityConfigShape } from './security-config.ts';
 
 /** Settings of `ingot scheduler`. */
 export const schedulerRoleSchema = z.object({
@@ -23,6 +25,7 @@ export const schedulerRoleSchema = z.object({
   ...processConfigShape,
   ...busConfigShape,
   ...drainConfigShape,
+  ...securityConfigShape,
   /** Where clients come, for execution and for the cache as well. */
   grpc: hostPort().prefault('127.0.0.1:8980'),
   /** The cache's gRPC address. */
@@ -37,6 +40,7 @@ export async function runSchedulerRole(context: CommandContext, flags: RoleFlags
   const { signal, version } = context;
   return runRole(context, config, async (host) => {
     await makeDataFolder(config.data);
+    const security = await openServerSecurity(config, [config.grpc], host);
     const cache = await connectRemoteCache(formatAddress(config.cache), host, { signal });
     const { bus, description } = await connectBus(
       { ...config, url: config.nats, name: 'ingot scheduler' },
@@ -51,7 +55,7 @@ export async function runSchedulerRole(context: CommandContext, flags: RoleFlags
       busDescription: description,
       version,
     });
-    const rpc = new RpcServer({ logger: host.logger });
+    const rpc = new RpcServer({ logger: host.logger, ...security });
     host.lifecycle.use('gRPC server', rpc);
     cache.addServices(rpc, { execution: scheduler.executionCapabilities });
     scheduler.addServices(rpc);

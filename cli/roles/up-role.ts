@@ -6,7 +6,7 @@ import { composeCache } from '../../cache/main.ts';
 import { hostPort } from '../../core/config/config-values.ts';
 import { FolderLock } from '../../core/folder-lock.ts';
 import { LOG_LEVELS } from '../../core/log/logger.ts';
-import { type RpcAddress, RpcServer } from '../../core/rpc/rpc-server.ts';
+import { RpcServer } from '../../core/rpc/rpc-server.ts';
 import { schedulerConfigSchema } from '../../scheduler/config.ts';
 import { composeScheduler } from '../../scheduler/main.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
@@ -17,8 +17,10 @@ import { describeFarm } from './describe-farm.ts';
 import { formatAddress, listenHttp, listenRpc } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus, openPrivateBus } from './open-bus.ts';
+import { openServerSecurity } from './open-server-security.ts';
 import { busConfigShape, processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
 import { runRole } from './role-process.ts';
+import { securityConfigShape } from './security-config.ts';
 import { waitForWorkers } from './wait-for-workers.ts';
 
 /** Beyond the worker's own grace, for results to reach the clients that wait for them. */
@@ -31,6 +33,7 @@ export const upSchema = z.object({
   ...workerConfigSchema.shape,
   ...processConfigShape,
   ...busConfigShape,
+  ...securityConfigShape,
   /** What is logged, on stderr, beside what is printed for the person who starts it. Default `warn`. */
   logLevel: z.enum(LOG_LEVELS).default('warn'),
   /** Where gRPC listens. */
@@ -51,6 +54,7 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     host.lifecycle.use('data folder', await FolderLock.acquire(data));
     // What a process that was killed left of its private nats-server.
     await rm(join(data, 'run'), { recursive: true, force: true });
+    const security = await openServerSecurity(config, [config.grpc, config.http], host);
     await adoptHostToolchain(context, data);
 
     const opened =
@@ -63,14 +67,14 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     const parts = { blobStore, actionCache, logStreams, bus };
     const scheduler = await composeScheduler(config, host, { ...parts, busDescription, version });
 
-    const rpc = host.lifecycle.use('gRPC server', new RpcServer({ logger: host.logger }));
+    const rpc = host.lifecycle.use('gRPC server', new RpcServer({ logger: host.logger, ...security }));
     cache.addServices(rpc, { execution: scheduler.executionCapabilities });
     scheduler.addServices(rpc);
     const grpc = await listenRpc(rpc, config.grpc);
-    const http = await listenHttp(cache, config.http);
+    const http = await listenHttp(cache, config.http, security);
     const worker = await composeWorker(config, host, parts);
 
-    const status = await waitForWorkers(localAddress(grpc), [worker.workerId], context);
+    const status = await waitForWorkers(scheduler, [worker.workerId], signal);
     const endpoints = { grpc: formatAddress(grpc), http: formatAddress(http) };
     const farm = { data, endpoints, worker, status, busExplanation: opened.explanation, version };
     for (const line of describeFarm(farm)) printer.line(line);
@@ -85,10 +89,4 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
       },
     };
   });
-}
-
-/** An address to call ourselves at: of a wildcard, the loopback. */
-function localAddress({ host, port }: RpcAddress): string {
-  const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  return formatAddress({ host: local, port });
 }

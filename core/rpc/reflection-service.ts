@@ -97,6 +97,6 @@ function failure(errorCode: number, errorMessage: string): Answer {
 export async function addReflection(server: RpcServer): Promise<void> {
   const index = new DescriptorIndex(await readFile(DESCRIPTOR_SET));
   const reflection = new ReflectionService({ index, serviceNames: () => server.serviceNames });
-  server.addService(ServerReflectionDefinition, reflection);
-  server.addService(ServerReflectionV1alphaDefinition, reflection);
+  server.addService(ServerReflectionDefinition, reflection, { serverReflectionInfo: [] });
+  server.addService(ServerReflectionV1alphaDefinition, reflection, { serverReflectionInfo: [] });
 }

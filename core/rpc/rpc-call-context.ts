@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import type { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import { anonymous, type Caller } from '../caller.ts';
+import { type Caller, nobody } from '../caller.ts';
 import { cancelled, type IngotError } from '../error.ts';
 import { parseRequestMetadata, REQUEST_METADATA_HEADER } from './rpc-request-metadata.ts';
 import type { CallContext } from './rpc-service.ts';
@@ -19,7 +19,8 @@ export interface ServerCallContextOptions {
 export class ServerCallContext implements CallContext {
   readonly deadlineMs: number | undefined;
   readonly peer: string;
-  readonly caller: Caller = anonymous;
+  /** Set before the handler runs. */
+  caller: Caller = nobody;
   readonly #headers: IncomingHttpHeaders;
   #controller: AbortController | undefined;
   #over = false;

@@ -1,3 +1,4 @@
+import type { MethodRights, RightsRule } from '../auth/method-rights.ts';
 import { type IngotError, unimplemented } from '../error.ts';
 import type {
   CallContext,
@@ -15,6 +16,8 @@ export interface RpcMethod {
   readonly path: string;
   readonly definition: MethodDefinition;
   readonly handler: RpcHandler;
+  /** What it takes to call it; undefined: every right, since nobody has said. */
+  readonly rights: RightsRule | 'public' | undefined;
 }
 
 /** Which handler serves which path. */
@@ -28,7 +31,11 @@ export class RpcRouter {
   }
 
   /** Adds a service; each name once. A method that the implementation lacks is UNIMPLEMENTED. */
-  add<D extends ServiceDefinition>(definition: D, implementation: ServiceImplementation<D>): void {
+  add<D extends ServiceDefinition>(
+    definition: D,
+    implementation: ServiceImplementation<D>,
+    rights?: MethodRights<D>,
+  ): void {
     if (this.#services.has(definition.fullName)) {
       throw new Error(`Add service ${definition.fullName}: it is there already`);
     }
@@ -38,7 +45,7 @@ export class RpcRouter {
       const handler = handlers[key]?.bind(implementation);
       if (handler === undefined) continue;
       const path = `/${definition.fullName}/${method.name}`;
-      this.#methods.set(path, { path, definition: method, handler });
+      this.#methods.set(path, { path, definition: method, handler, rights: rights?.[key] });
     }
   }
 

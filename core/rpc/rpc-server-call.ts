@@ -1,5 +1,10 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
+import { auditRefusal } from '../auth/audit.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { renewCaller } from '../auth/caller-renewal.ts';
+import { requireAllRights, requireRight } from '../auth/require-right.ts';
+import { type Caller, nobody } from '../caller.ts';
 import {
   cancelled,
   deadlineExceeded,
@@ -36,6 +41,8 @@ export interface ServerCallOptions {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
   readonly method: RpcMethod;
+  /** A promise where the credential must be looked at first; the handler waits for it. */
+  readonly caller: Caller | Promise<Caller>;
   readonly connection: KeptSession;
   readonly limits: RpcServerLimits;
   readonly budget: ByteBudget;
@@ -80,6 +87,10 @@ export class ServerCall implements RequestSink {
       { messageBytesMax: limits.messageBytesMax, loan: this.#loan },
       this.#requests ?? this,
     );
+    const { caller } = options;
+    // The call may be over before its caller is known, and then nobody else hears of a refusal.
+    if (caller instanceof Promise) caller.catch(() => undefined);
+    else this.#context.caller = caller;
     const onClientGone = (): void => this.#onClientGone();
     stream.on('aborted', onClientGone);
     stream.on('close', onClientGone);
@@ -107,6 +118,22 @@ export class ServerCall implements RequestSink {
     if (this.#ended) return;
     this.#enterEnded(reason);
     this.#writer.end(reason, { resetWhenDone: !this.#reader.ended });
+  }
+
+  /** Ends the call when its caller's credential is good no more. */
+  renewCaller(authenticator: Authenticator): void {
+    const { method, headers, connection } = this.#options;
+    const { caller } = this.#context;
+    if (method.rights === 'public' || caller === nobody) return;
+    renewCaller(authenticator, {
+      authorization: headers.authorization,
+      certificate: connection.certificate,
+      caller,
+      end: (reason) => {
+        if (!this.#ended) this.#audit(reason, undefined);
+        this.abort(reason);
+      },
+    });
   }
 
   /** Takes the request of a unary call from its reader, as do `end` and `fail`. */
@@ -139,20 +166,32 @@ export class ServerCall implements RequestSink {
   async #run(input: RawMessage | RequestStream<unknown>): Promise<void> {
     const { handler, definition } = this.#options.method;
     this.#running = true;
+    let request: unknown;
     try {
-      const request = input instanceof RequestStream ? input : await this.#unaryInput(input);
+      const { caller } = this.#options;
+      if (caller instanceof Promise) this.#context.caller = await caller;
+      request = input instanceof RequestStream ? input : await this.#unaryInput(input);
       if (this.#ended) return;
+      this.#authorise();
       const outcome = await handler(request, this.#context);
       if (!definition.responseStream) this.#respond(outcome);
       else if (outcome instanceof OneResponse) this.#respond(outcome.message);
       else await this.#respondAll(outcome as AsyncIterable<unknown>);
     } catch (error) {
-      this.#onHandlerError(error);
+      this.#onHandlerError(error, request);
     } finally {
       this.#running = false;
       if (this.#ended) this.#loan.close();
       this.#options.onOver(this);
     }
+  }
+
+  /** What may be called; whose instance it is, and what of it, the stores and services look at. */
+  #authorise(): void {
+    const { rights } = this.#options.method;
+    if (rights === 'public') return;
+    if (rights === undefined) requireAllRights(this.#context.caller, `Call ${this.#path}`);
+    else requireRight(this.#context.caller, rights, `Call ${this.#path}`);
   }
 
   async #unaryInput({ compressed, bytes }: RawMessage): Promise<unknown> {
@@ -182,13 +221,22 @@ export class ServerCall implements RequestSink {
     this.#writer.end(undefined, { resetWhenDone: !this.#reader.ended });
   }
 
-  #onHandlerError(error: unknown): void {
+  #onHandlerError(error: unknown, request: unknown): void {
     const reason = toIngotError(error);
+    this.#audit(reason, request);
     if (OUR_FAULT.has(reason.code)) {
       const { connection, logger } = this.#options;
       logger.error({ method: this.#path, peer: connection.peer, error }, 'a handler failed');
     }
     this.abort(reason);
+  }
+
+  #audit(reason: IngotError, request: unknown): void {
+    const { connection, logger } = this.#options;
+    const { caller } = this.#context;
+    const known = caller === nobody ? undefined : caller.name;
+    const call = { method: this.#path, caller: known, instance: instanceOf(request), peer: connection.peer };
+    auditRefusal(logger, call, reason);
   }
 
   async #inflate(bytes: Uint8Array): Promise<unknown> {
@@ -226,6 +274,12 @@ export class ServerCall implements RequestSink {
   get #path(): string {
     return this.#options.method.path;
   }
+}
+
+/** The instance name in a request that has one. */
+function instanceOf(request: unknown): string | undefined {
+  if (typeof request !== 'object' || request === null || !('instanceName' in request)) return undefined;
+  return typeof request.instanceName === 'string' ? request.instanceName : undefined;
 }
 
 function howClientLeft({ session, rstCode }: ServerHttp2Stream): string {

@@ -1,6 +1,19 @@
-import { constants, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
+import { anonymousAuthenticator } from '../auth/anonymous-authenticator.ts';
+import { auditRefusal } from '../auth/audit.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import { RENEWAL_MS } from '../auth/caller-renewal.ts';
+import type { MethodRights } from '../auth/method-rights.ts';
+import type { TlsIdentity } from '../auth/tls-identity.ts';
+import { nobody } from '../caller.ts';
 import { failedPrecondition, resourceExhausted, toIngotError, unavailable } from '../error.ts';
 import { retryInfo } from '../error-details.ts';
 import type { Logger } from '../log/logger.ts';
@@ -21,6 +34,10 @@ export interface RpcServerDependencies {
   readonly logger: Logger;
   /** Limits that differ from {@link defaultRpcServerLimits}. */
   readonly limits?: Partial<RpcServerLimits>;
+  /** Who may call. Default: anyone, as anonymous. */
+  readonly authenticator?: Authenticator;
+  /** Default: clear text. */
+  readonly tls?: TlsIdentity | undefined;
 }
 
 /** Where to listen, and where a server listens. */
@@ -44,22 +61,29 @@ export class RpcServer implements AsyncDisposable {
   readonly #router = new RpcRouter();
   readonly #budget: ByteBudget;
   readonly #framer = new MessageFramer();
-  readonly #transport: Http2Server;
+  readonly #transport: Http2Server | Http2SecureServer;
+  readonly #authenticator: Authenticator;
+  readonly #renewals: NodeJS.Timeout | undefined;
   readonly #sessions: SessionKeeper;
   readonly #calls = new Set<ServerCall>();
   #closing: Promise<void> | undefined;
   #callsOver: PromiseWithResolvers<void> | undefined;
 
-  constructor({ logger, limits }: RpcServerDependencies) {
+  constructor({ logger, limits, authenticator = anonymousAuthenticator, tls }: RpcServerDependencies) {
+    this.#authenticator = authenticator;
     this.#logger = logger;
     this.#limits = { ...defaultRpcServerLimits, ...limits };
     this.#budget = new ByteBudget(this.#limits.bufferedBytesMax);
     this.#sessions = new SessionKeeper({ limits: this.#limits, logger });
-    this.#transport = createTransport(this.#limits);
+    this.#transport = createTransport(this.#limits, tls);
     this.#transport.on('session', (session) => this.#sessions.add(session));
     this.#transport.on('stream', (stream, headers) => this.#onStream(stream, headers));
     this.#transport.on('sessionError', (error) => this.#logger.debug({ error }, 'a connection broke'));
-    this.#router.add(HealthDefinition, this.health);
+    if (authenticator !== anonymousAuthenticator) {
+      this.#renewals = setInterval(() => this.#renewCallers(), RENEWAL_MS).unref();
+    }
+    // Load balancers ask it, and it tells nothing of what is stored.
+    this.#router.add(HealthDefinition, this.health, { check: 'public', list: 'public', watch: 'public' });
     this.health.setServing(WHOLE_SERVER, true);
   }
 
@@ -68,9 +92,13 @@ export class RpcServer implements AsyncDisposable {
     return this.#router.serviceNames;
   }
 
-  /** Adds the handlers of a service, and counts it as serving. */
-  addService<D extends ServiceDefinition>(definition: D, implementation: ServiceImplementation<D>): void {
-    this.#router.add(definition, implementation);
+  /** Adds the handlers of a service, and counts it as serving. Without `rights`, calling it takes all of them. */
+  addService<D extends ServiceDefinition>(
+    definition: D,
+    implementation: ServiceImplementation<D>,
+    rights?: MethodRights<D>,
+  ): void {
+    this.#router.add(definition, implementation, rights);
     this.health.setServing(definition.fullName, true);
   }
 
@@ -111,6 +139,11 @@ export class RpcServer implements AsyncDisposable {
     }
     await atMost(GOODBYE_MS, Promise.all([this.#sessions.whenEmpty(), this.#waitForCalls()]));
     this.#sessions.destroy();
+    clearInterval(this.#renewals);
+  }
+
+  #renewCallers(): void {
+    for (const call of this.#calls) call.renewCaller(this.#authenticator);
   }
 
   async #waitForCalls(): Promise<void> {
@@ -133,7 +166,14 @@ export class RpcServer implements AsyncDisposable {
     try {
       this.#startCall(stream, headers);
     } catch (error) {
-      new ResponseWriter(stream).end(toIngotError(error), { resetWhenDone: true });
+      const reason = toIngotError(error);
+      const peer = this.#sessions.find(stream.session)?.peer ?? 'unknown';
+      auditRefusal(
+        this.#logger,
+        { method: headers[':path'] ?? '', caller: undefined, instance: undefined, peer },
+        reason,
+      );
+      new ResponseWriter(stream).end(reason, { resetWhenDone: true });
       stream.resume();
     }
   }
@@ -149,7 +189,12 @@ export class RpcServer implements AsyncDisposable {
     }
     const connection = this.#sessions.find(stream.session);
     if (connection === undefined) return;
+    const caller =
+      method.rights === 'public'
+        ? nobody
+        : this.#authenticator.authenticate(headers.authorization, connection.certificate);
     const call = new ServerCall({
+      caller,
       stream,
       headers,
       method,

@@ -1,4 +1,5 @@
 import type { Http2Session, ServerHttp2Session } from 'node:http2';
+import { type ClientCertificate, clientCertificateOf } from '../auth/client-certificate.ts';
 import type { Logger } from '../log/logger.ts';
 import type { RpcServerLimits } from './rpc-limits.ts';
 
@@ -7,6 +8,8 @@ export interface KeptSession {
   readonly session: ServerHttp2Session;
   /** The client's address, for logs. */
   readonly peer: string;
+  /** What the client showed of itself when it connected. */
+  readonly certificate: ClientCertificate | undefined;
   /** What a client may send on a stream that is not read. */
   readonly streamWindowBytes: number;
 }
@@ -53,6 +56,7 @@ export class SessionKeeper {
     this.#sessions.set(session, {
       session,
       peer: `${host}:${remotePort}`,
+      certificate: clientCertificateOf(session.socket),
       streamWindowBytes: this.#limits.streamWindowBytes,
       calls: 0,
       bytesRead: 0,

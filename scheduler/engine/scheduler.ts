@@ -1,8 +1,7 @@
-import { IngotError, notFound, unavailable } from '../../core/error.ts';
+import { IngotError, unavailable } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { Logger } from '../../core/log/logger.ts';
-import { quote } from '../../core/quote.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { Commit, CommitReply } from '../../proto/gen/ingot/v1/bus.ts';
 import type { OperationRecord } from '../../proto/gen/ingot/v1/journal.ts';
@@ -11,6 +10,7 @@ import type { Journal } from '../journal.ts';
 import type { SchedulerCommand } from '../state/scheduler-command.ts';
 import type { SchedulerEvent, Submission } from '../state/scheduler-event.ts';
 import type { SchedulerState } from '../state/scheduler-state.ts';
+import { unknownOperation } from '../state/unknown-operation.ts';
 import type { CommitFiler } from './commit-filer.ts';
 import { OperationWatch } from './operation-watch.ts';
 import type { StateDriver } from './state-driver.ts';
@@ -136,7 +136,7 @@ export class Scheduler implements AsyncDisposable {
   }
 
   #checkKnown(name: string): void {
-    if (!this.state.operations.has(name)) throw notFound(`operation ${quote(name)} is not known`);
+    if (!this.state.operations.has(name)) throw unknownOperation(name);
   }
 
   async #ask(event: (token: string) => SchedulerEvent, { signal }: IoOptions): Promise<OperationWatch> {

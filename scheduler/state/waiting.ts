@@ -1,5 +1,3 @@
-import { notFound } from '../../core/error.ts';
-import { quote } from '../../core/quote.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { fail, forget } from './ending.ts';
 import type { Instant } from './instant.ts';
@@ -9,6 +7,7 @@ import { enqueue } from './queueing.ts';
 import type { EventOf } from './scheduler-event.ts';
 import type { SchedulerState } from './scheduler-state.ts';
 import type { StepContext } from './step-context.ts';
+import { unknownOperation } from './unknown-operation.ts';
 
 /** One more client waits. */
 export function addWaiter(state: SchedulerState, operation: OperationState): void {
@@ -29,7 +28,7 @@ export function onAttach(context: StepContext, { token, name, joinPriority }: Ev
   const { state, outcome } = context;
   const operation = state.operations.get(name);
   if (operation === undefined) {
-    const error = notFound(`operation ${quote(name)} is not known, or was forgotten after its end`);
+    const error = unknownOperation(name);
     outcome.emit({ kind: 'refuse', token, error });
     return;
   }

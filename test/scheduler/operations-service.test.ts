@@ -70,7 +70,10 @@ describe('CancelOperation', () => {
   test('of nothing is NOT_FOUND', async () => {
     await using under = await SchedulerUnderTest.start();
     const error = await rejection(under.operations.cancelOperation({ name: 'x' }));
-    expect([error.code, error.message]).toEqual([Code.NOT_FOUND, 'operation "x" is not known']);
+    expect([error.code, error.message]).toEqual([
+      Code.NOT_FOUND,
+      'operation "x" is not known, or was forgotten after its end',
+    ]);
   });
 });
 

@@ -1,0 +1,40 @@
+import { requireRight } from '../../core/auth/require-right.ts';
+import type { Caller } from '../../core/caller.ts';
+import type { Digest } from '../../core/digest.ts';
+import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+
+/** What an {@link AuthorisedBlobStore} is made of. */
+export interface AuthorisedBlobStoreDependencies {
+  readonly inner: BlobStore;
+  readonly caller: Caller;
+}
+
+/** A blob store as one caller may use it: PERMISSION_DENIED for what its rights do not cover. */
+export class AuthorisedBlobStore implements BlobStore {
+  readonly #inner: BlobStore;
+  readonly #caller: Caller;
+
+  constructor({ inner, caller }: AuthorisedBlobStoreDependencies) {
+    this.#inner = inner;
+    this.#caller = caller;
+  }
+
+  async findMissing(digests: readonly Digest[], options?: BlobOptions): Promise<Digest[]> {
+    requireRight(this.#caller, ['read', 'write'], 'look for blobs');
+    return this.#inner.findMissing(digests, options);
+  }
+
+  async read(
+    digest: Digest,
+    range?: ByteRange,
+    options?: BlobOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    requireRight(this.#caller, ['read'], 'read a blob');
+    return this.#inner.read(digest, range, options);
+  }
+
+  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
+    requireRight(this.#caller, ['write'], 'upload a blob');
+    await this.#inner.write(digest, source, options);
+  }
+}
