@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { DEFAULT_ENDPOINT, parseEndpoint } from './client/farm-address.ts';
+import { DEFAULT_ENDPOINT, type FarmAddress, parseEndpoint } from './client/farm-address.ts';
 import type { CommandContext, CommandHost, ProgramIo } from './command-context.ts';
 import { registerCommands } from './commands/register-commands.ts';
 import { ExitCode } from './exit-code.ts';
@@ -13,6 +13,10 @@ import { UsageError } from './usage-error.ts';
 interface GlobalOptions {
   readonly endpoint?: string;
   readonly instance?: string;
+  readonly tokenFile?: string;
+  readonly tlsCa?: string;
+  readonly tlsClientCert?: string;
+  readonly tlsClientKey?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
@@ -22,8 +26,8 @@ interface GlobalOptions {
 const COLUMNS_WITHOUT_TERMINAL = 100;
 
 const HELP = `
-Variables: INGOT_ENDPOINT, INGOT_INSTANCE; INGOT_DATA for the data folder; INGOT_TOKEN is sent with every call as a bearer
-token, which farms do not check yet.
+Variables: INGOT_ENDPOINT, INGOT_INSTANCE; INGOT_DATA for the data folder; INGOT_TOKEN, the token itself, is sent with
+every call; INGOT_TOKEN_FILE, INGOT_TLS_CA, INGOT_TLS_CLIENT_CERT and INGOT_TLS_CLIENT_KEY stand for the flags.
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 65 bad data, 66 not found, 69 farm unavailable, 70 our fault,
 73 cannot write, 75 a limit is reached, 77 not allowed, 78 not set up for it, 124 timeout, 130 interrupted.
 \`ingot run\` ends with the exit code of the command it ran.
@@ -34,8 +38,15 @@ export function createProgram(io: ProgramIo, host: CommandHost, version: string)
   const program = new Command('ingot')
     .description('A cache and execution farm for C++, CUDA and training, speaking Remote Execution API v2.')
     .version(version, '--version', 'print the version')
-    .option('--endpoint <host:port>', `the farm to talk to (INGOT_ENDPOINT; default ${DEFAULT_ENDPOINT})`)
+    .option(
+      '--endpoint <host:port>',
+      `the farm to talk to, grpcs://… for TLS (INGOT_ENDPOINT; default ${DEFAULT_ENDPOINT})`,
+    )
     .option('--instance <name>', 'the instance name sent with every call (INGOT_INSTANCE; default none)')
+    .option('--token-file <file>', 'the file that holds your token (or the token itself in INGOT_TOKEN)')
+    .option('--tls-ca <file>', 'PEM file of the authority of a grpcs:// endpoint (default: the public ones)')
+    .option('--tls-client-cert <file>', 'PEM file of your certificate, where the farm asks for one')
+    .option('--tls-client-key <file>', 'PEM file of its key')
     .option('--json', 'answers as JSON on stdout, one value or one a line; all else on stderr')
     .option('--quiet', 'errors and warnings only')
     .option('--verbose', 'every detail, and where an error comes from')
@@ -94,16 +105,25 @@ function makePrinter(io: ProgramIo, { json, quiet, verbose }: GlobalOptions): Co
   return new ConsolePrinter({ stdout: io.stdout, stderr: io.stderr, json: json === true, verbosity });
 }
 
-function farmAddress({ endpoint, instance, quiet, verbose }: GlobalOptions, { environment }: ProgramIo) {
+function farmAddress(globals: GlobalOptions, { environment }: ProgramIo): FarmAddress {
+  const { endpoint, instance, quiet, verbose } = globals;
   if (quiet && verbose) throw new UsageError('--quiet and --verbose exclude each other');
   const fromEnvironment = environment.INGOT_ENDPOINT || undefined;
+  const { address, tls } =
+    endpoint === undefined
+      ? parseEndpoint(fromEnvironment ?? DEFAULT_ENDPOINT, 'INGOT_ENDPOINT')
+      : parseEndpoint(endpoint, '--endpoint');
   return {
-    endpoint:
-      endpoint === undefined
-        ? parseEndpoint(fromEnvironment ?? DEFAULT_ENDPOINT, 'INGOT_ENDPOINT')
-        : parseEndpoint(endpoint, '--endpoint'),
+    endpoint: address,
     instanceName: instance ?? environment.INGOT_INSTANCE ?? '',
-    token: environment.INGOT_TOKEN || undefined,
+    security: {
+      token: environment.INGOT_TOKEN || undefined,
+      tokenFile: globals.tokenFile ?? (environment.INGOT_TOKEN_FILE || undefined),
+      tls,
+      tlsCa: globals.tlsCa ?? (environment.INGOT_TLS_CA || undefined),
+      tlsClientCert: globals.tlsClientCert ?? (environment.INGOT_TLS_CLIENT_CERT || undefined),
+      tlsClientKey: globals.tlsClientKey ?? (environment.INGOT_TLS_CLIENT_KEY || undefined),
+    },
   };
 }
 

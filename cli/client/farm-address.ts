@@ -1,4 +1,5 @@
 import { UsageError } from '../usage-error.ts';
+import type { ChannelSecurityOptions } from './open-channel-security.ts';
 
 /** Where `ingot up` listens unless told otherwise. */
 export const DEFAULT_ENDPOINT = '127.0.0.1:8980';
@@ -8,16 +9,24 @@ export interface FarmAddress {
   /** `HOST:PORT`. */
   readonly endpoint: string;
   readonly instanceName: string;
-  /** Sent as a bearer token with every call. */
-  readonly token: string | undefined;
+  /** How the person proves who they are, and whom they believe. */
+  readonly security: ChannelSecurityOptions;
+}
+
+/** An endpoint as it was written. */
+export interface Endpoint {
+  /** `HOST:PORT`. */
+  readonly address: string;
+  /** It had the scheme `grpcs://`. */
+  readonly tls: boolean;
 }
 
 /** `HOST:PORT` or `[IPv6]:PORT` as a person wrote it, a scheme of gRPC before it allowed; `source` names where. */
-export function parseEndpoint(text: string, source: string): string {
-  const bare = text.replace(/^grpc:\/\//, '');
+export function parseEndpoint(text: string, source: string): Endpoint {
+  const bare = text.replace(/^grpcs?:\/\//, '');
   const [, port] = /^(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})$/.exec(bare) ?? [];
   if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
     throw new UsageError(`${source}: ${JSON.stringify(text)} is not HOST:PORT, as in ${DEFAULT_ENDPOINT}`);
   }
-  return bare;
+  return { address: bare, tls: text.startsWith('grpcs://') };
 }

@@ -8,7 +8,7 @@ interface FarmChannelOptions extends RpcChannelOptions {
 
 type Caller = (request: never, options?: CallOptions) => unknown;
 
-/** A channel whose calls all carry the person's credential and what the RequestMetadata header says of us. */
+/** A channel whose calls all carry what the RequestMetadata header says of us. */
 export class FarmChannel extends RpcChannel {
   readonly #callOptions: CallOptions;
 

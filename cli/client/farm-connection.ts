@@ -17,6 +17,7 @@ import { FarmDefinition, type FarmStatus } from '../../proto/gen/ingot/v1/farm.t
 import { HintedError } from '../hinted-error.ts';
 import type { FarmAddress } from './farm-address.ts';
 import { FarmChannel } from './farm-channel.ts';
+import { openChannelSecurity } from './open-channel-security.ts';
 
 /** A farm that does not answer its first call in this time is taken for away. */
 const FIRST_CONTACT_MS = 10_000;
@@ -36,7 +37,8 @@ export class FarmConnection implements AsyncDisposable {
     this.address = address;
     this.#channel = new FarmChannel({
       address: address.endpoint,
-      callOptions: callOptions(address, version),
+      security: openChannelSecurity(address.security),
+      callOptions: callOptions(version),
     });
     const remote = { channel: this.#channel, instanceName: address.instanceName };
     this.blobStore = new ChunkingBlobStore({
@@ -59,6 +61,9 @@ export class FarmConnection implements AsyncDisposable {
       return await this.#farm.getStatus({}, { ...options, retry: false, timeoutMs: FIRST_CONTACT_MS });
     } catch (error) {
       if (isIngotError(error, Code.UNIMPLEMENTED)) return undefined;
+      if (isIngotError(error, Code.UNAUTHENTICATED)) {
+        throw new HintedError(error, 'give your token as INGOT_TOKEN, or its file as --token-file');
+      }
       if (!isIngotError(error, Code.UNAVAILABLE)) throw error;
       throw new HintedError(
         error,
@@ -72,9 +77,8 @@ export class FarmConnection implements AsyncDisposable {
   }
 }
 
-function callOptions({ token }: FarmAddress, version: string): CallOptions {
+function callOptions(version: string): CallOptions {
   return {
-    metadata: new Map(token === undefined ? [] : [['authorization', `Bearer ${token}`]]),
     requestMetadata: {
       toolDetails: { toolName: 'ingot', toolVersion: version },
       actionId: '',

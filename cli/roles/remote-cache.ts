@@ -27,6 +27,9 @@ import {
   type ExecutionCapabilities,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
+import { openChannelSecurity } from '../client/open-channel-security.ts';
+import type { CacheClientConfig } from './cache-client-config.ts';
+import { formatAddress } from './listen.ts';
 
 /** How long a start waits for the cache: a compose file starts everything at once. */
 const CONNECT_MS = 30_000;
@@ -44,11 +47,13 @@ export interface RemoteCache {
 
 /** Connects to a cache and waits until it answers; UNAVAILABLE when it does not in time. */
 export async function connectRemoteCache(
-  address: string,
+  config: CacheClientConfig,
   { logger, lifecycle }: RoleHost,
   options: IoOptions = {},
 ): Promise<RemoteCache> {
-  const channel = lifecycle.use('connection to the cache', new RpcChannel({ address, logger }));
+  const security = openChannelSecurity({ ...config, tls: config.cache.tls });
+  const address = formatAddress(config.cache);
+  const channel = lifecycle.use('connection to the cache', new RpcChannel({ address, logger, security }));
   const cacheCapabilities = await readCapabilities(channel, logger, options);
   const served = new GrpcBlobStore({ channel, instanceName: '' });
   const params = chunkingParamsOf(cacheCapabilities);

@@ -4,6 +4,7 @@ import { RpcServer } from '../../core/rpc/rpc-server.ts';
 import { schedulerConfigSchema } from '../../scheduler/config.ts';
 import { composeScheduler } from '../../scheduler/main.ts';
 import type { CommandContext } from '../command-context.ts';
+import { cacheClientConfigShape } from './cache-client-config.ts';
 import { formatAddress, listenRpc } from './listen.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus } from './open-bus.ts';
@@ -28,8 +29,7 @@ export const schedulerRoleSchema = z.object({
   ...securityConfigShape,
   /** Where clients come, for execution and for the cache as well. */
   grpc: hostPort().prefault('127.0.0.1:8980'),
-  /** The cache's gRPC address. */
-  cache: hostPort().prefault('127.0.0.1:8982'),
+  ...cacheClientConfigShape,
   /** The NATS server. */
   nats: z.string().default('nats://127.0.0.1:4222'),
 });
@@ -41,7 +41,7 @@ export async function runSchedulerRole(context: CommandContext, flags: RoleFlags
   return runRole(context, config, async (host) => {
     await makeDataFolder(config.data);
     const security = await openServerSecurity(config, [config.grpc], host);
-    const cache = await connectRemoteCache(formatAddress(config.cache), host, { signal });
+    const cache = await connectRemoteCache(config, host, { signal });
     const { bus, description } = await connectBus(
       { ...config, url: config.nats, name: 'ingot scheduler' },
       host,

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { hostPort } from '../../core/config/config-values.ts';
 import { workerConfigSchema } from '../../worker/config.ts';
 import { composeWorker } from '../../worker/main.ts';
 import type { CommandContext } from '../command-context.ts';
 import { adoptHostToolchain } from './adopt-host-toolchain.ts';
-import { formatAddress } from './listen.ts';
+import { cacheClientConfigShape } from './cache-client-config.ts';
 import { makeDataFolder } from './make-data-folder.ts';
 import { connectBus } from './open-bus.ts';
 import { busConfigShape, processConfigShape, type RoleFlags, readRoleConfig } from './process-config.ts';
@@ -16,8 +15,7 @@ export const workerRoleSchema = z.object({
   ...workerConfigSchema.shape,
   ...processConfigShape,
   ...busConfigShape,
-  /** The cache's gRPC address. */
-  cache: hostPort().prefault('127.0.0.1:8982'),
+  ...cacheClientConfigShape,
   /** The NATS server. */
   nats: z.string().default('nats://127.0.0.1:4222'),
 });
@@ -29,7 +27,7 @@ export async function runWorkerRole(context: CommandContext, flags: RoleFlags): 
   return runRole(context, config, async (host) => {
     await makeDataFolder(config.data);
     await adoptHostToolchain(context, config.data);
-    const { blobStore, logStreams } = await connectRemoteCache(formatAddress(config.cache), host, { signal });
+    const { blobStore, logStreams } = await connectRemoteCache(config, host, { signal });
     const { bus } = await connectBus({ ...config, url: config.nats, name: 'ingot worker' }, host, { signal });
     const worker = await composeWorker(config, host, { blobStore, logStreams, bus });
     return {

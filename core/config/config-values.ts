@@ -71,6 +71,23 @@ export function hostPort() {
   });
 }
 
+/** An address to call, with the scheme `grpcs://` for TLS, or `grpc://` or none for clear text. */
+export interface RpcEndpoint extends HostPort {
+  readonly tls: boolean;
+}
+
+/** `HOST:PORT`, `grpcs://HOST:PORT`. */
+export function rpcEndpoint() {
+  return z.string().transform((value, context): RpcEndpoint => {
+    const [, scheme, address] = /^(grpcs?:\/\/)?(.*)$/s.exec(value.trim()) ?? [];
+    const parsed = hostPort().safeParse(address);
+    if (!parsed.success) {
+      return refuse(context, 'expected HOST:PORT such as 127.0.0.1:8982, or grpcs://HOST:PORT for TLS');
+    }
+    return { ...parsed.data, tls: scheme === 'grpcs://' };
+  });
+}
+
 /** A whole number. */
 export function count({ min = 0, max = Number.MAX_SAFE_INTEGER }: ValueBounds = {}) {
   return z.number().int().min(min).max(max);

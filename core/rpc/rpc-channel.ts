@@ -1,7 +1,8 @@
-import { Channel, credentials, Metadata } from '@grpc/grpc-js';
+import { Channel, Metadata } from '@grpc/grpc-js';
 import { throwIfAborted } from '../abort.ts';
 import { cancelled } from '../error.ts';
 import { type Logger, silentLogger } from '../log/logger.ts';
+import { type ChannelSecurity, channelCredentials } from './rpc-channel-security.ts';
 import { ClientCall } from './rpc-client-call.ts';
 import { MethodCaller } from './rpc-method-caller.ts';
 import { encodeRequestMetadata, REQUEST_METADATA_HEADER } from './rpc-request-metadata.ts';
@@ -19,6 +20,8 @@ export interface RpcChannelOptions {
   readonly defaultTimeoutMs?: number;
   /** Numbers from 0 to 1, to spread retries. Default: `Math.random`. */
   readonly random?: () => number;
+  /** Default: no credential, over clear text. */
+  readonly security?: ChannelSecurity | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -47,16 +50,18 @@ export class RpcChannel implements AsyncDisposable {
   readonly #retry: RetryPolicy;
   readonly #defaultTimeoutMs: number;
   readonly #random: () => number;
+  readonly #token: (() => string | undefined) | undefined;
   readonly #calls = new Set<ClientCall>();
   readonly #closed = new AbortController();
 
-  constructor({ address, logger, retry, defaultTimeoutMs, random }: RpcChannelOptions) {
+  constructor({ address, logger, retry, defaultTimeoutMs, random, security }: RpcChannelOptions) {
+    this.#token = security?.token;
     this.address = address;
     this.#logger = logger ?? silentLogger;
     this.#retry = retry ?? defaultRetryPolicy;
     this.#defaultTimeoutMs = defaultTimeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#random = random ?? Math.random;
-    this.#channel = new Channel(`dns:${address}`, credentials.createInsecure(), {
+    this.#channel = new Channel(`dns:${address}`, channelCredentials(security?.tls), {
       'grpc.max_send_message_length': -1,
       'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
@@ -120,7 +125,7 @@ export class RpcChannel implements AsyncDisposable {
       channel: this.#channel,
       address: this.address,
       path,
-      metadata: toMetadata(options),
+      metadata: toMetadata(options, this.#token?.()),
       timeoutMs,
       signal: options.signal,
       onOver: this.#onCallOver,
@@ -134,8 +139,9 @@ export class RpcChannel implements AsyncDisposable {
   };
 }
 
-function toMetadata({ metadata, requestMetadata }: CallOptions): Metadata {
+function toMetadata({ metadata, requestMetadata }: CallOptions, token: string | undefined): Metadata {
   const headers = new Metadata();
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
   for (const [name, value] of metadata ?? []) {
     headers.set(name, name.endsWith('-bin') ? Buffer.from(value, 'base64') : value);
   }

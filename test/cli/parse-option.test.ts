@@ -52,7 +52,10 @@ describe('parsePairs', () => {
 
 describe('parseEndpoint', () => {
   it.each(['127.0.0.1:8980', 'build.example:1', '[::1]:65535', 'grpc://h:8980'])('takes %s', (text) => {
-    expect(parseEndpoint(text, '--endpoint')).toBe(text.replace('grpc://', ''));
+    expect(parseEndpoint(text, '--endpoint')).toEqual({
+      address: text.replace(/^grpcs?:\/\//, ''),
+      tls: text.startsWith('grpcs://'),
+    });
   });
 
   it.each(['h', 'h:', 'h:0', 'h:65536', 'http://h:1', 'h:1/x', '::1:80', ''])('refuses %j', (text) => {

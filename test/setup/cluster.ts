@@ -213,7 +213,7 @@ export class Cluster implements AsyncDisposable {
 
   /** A connection of this process to the farm. */
   connect(): FarmConnection {
-    const address = { endpoint: this.scheduler.endpoint('grpc'), instanceName: '', token: undefined };
+    const address = { endpoint: this.scheduler.endpoint('grpc'), instanceName: '', security: { tls: false } };
     return new FarmConnection(address, { version: 'test' });
   }
 

@@ -1,3 +1,5 @@
+import type { Authenticator } from '../../core/auth/authenticator.ts';
+import type { MethodRights } from '../../core/auth/method-rights.ts';
 import type { LogDestination } from '../../core/log/logger.ts';
 import { createLogger, type Logger } from '../../core/log/logger.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
@@ -69,15 +71,22 @@ export interface EchoServer extends AsyncDisposable {
   readonly log: readonly Record<string, unknown>[];
 }
 
+/** Who may call it; by default anyone may call anything. */
+interface EchoCallers {
+  readonly authenticator?: Authenticator;
+  readonly rights?: MethodRights<typeof EchoDefinition> | undefined;
+}
+
 /** Starts one, on a port of its own when none is wanted; dispose of it with `await using`. */
 export async function startEcho(
   handlers: EchoHandlers = {},
   limits: Partial<RpcServerLimits> = {},
   wantedPort = 0,
+  { authenticator, rights }: EchoCallers = {},
 ): Promise<EchoServer> {
   const { logger, log } = recordingLogger();
-  const server = new RpcServer({ logger, limits });
-  server.addService(EchoDefinition, { ...echo, ...handlers });
+  const server = new RpcServer({ logger, limits, ...(authenticator && { authenticator }) });
+  server.addService(EchoDefinition, { ...echo, ...handlers }, rights);
   const { host, port } = await server.listen({ host: '127.0.0.1', port: wantedPort });
   const channel = new RpcChannel({ address: `${host}:${port}` });
   return {

@@ -25,7 +25,7 @@ export class WatchedFarm implements AsyncDisposable {
     this.#folder = folder;
     this.#stack = stack;
     this.connection = stack.use(
-      new FarmConnection({ endpoint, instanceName: '', token: undefined }, { version: 'test' }),
+      new FarmConnection({ endpoint, instanceName: '', security: { tls: false } }, { version: 'test' }),
     );
     this.raw = stack.use(new RawClient(Number(endpoint.split(':')[1])));
     this.#watch = stack.use(

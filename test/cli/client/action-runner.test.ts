@@ -49,7 +49,7 @@ function farmOf(answers: (Operation | Error)[], cached?: DeepPartial<ActionResul
   const store = new MemoryBlobStore();
   const asked: string[] = [];
   const farm = {
-    address: { endpoint: '', instanceName: 'i', token: undefined },
+    address: { endpoint: '', instanceName: 'i', security: { tls: false } },
     blobStore: store,
     actionCache: {
       getActionResult: async () => {
