@@ -10,6 +10,7 @@ const DOCUMENTS = [
   'docs/deploy.md',
   'docs/clients.md',
   'docs/sandbox.md',
+  'docs/security.md',
 ];
 /** A path of this repository in backquotes or a link: a known folder, then a file or a folder. */
 const PATH =

@@ -31,9 +31,7 @@ export async function openServerSecurity(
 ): Promise<ServerSecurity> {
   const authenticator = await openAuthenticator(config, host);
   if (authenticator !== undefined && config.allowAnonymous) {
-    throw new UsageError(
-      '--allow-anonymous and credentials (tokens, client certificates) exclude each other',
-    );
+    host.logger.warn({}, '--allow-anonymous has no effect, since there are credentials to ask for');
   }
   const open = addresses.filter(({ host: name }) => !isLoopback(name));
   if (authenticator === undefined && open.length > 0) {
