@@ -14,9 +14,12 @@ import type {
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { ActionCache } from './action-cache.ts';
 import { CompletenessCheckingActionCache } from './actions/completeness-checking-action-cache.ts';
+import type { DroppableActionCache } from './actions/droppable-action-cache.ts';
 import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-cache.ts';
 import { LevelOpaqueEntries, type OpaqueKeySpace } from './actions/level-opaque-entries.ts';
 import { LevelRecords } from './actions/level-records.ts';
+import { RecentResults } from './actions/recent-results.ts';
+import { RememberingActionCache } from './actions/remembering-action-cache.ts';
 import { authorisedStoresOf } from './authorised/authorised-stores.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { BlobIngest } from './blobs/blob-ingest.ts';
@@ -102,11 +105,8 @@ export async function composeCache(
       logger,
     }),
   );
-  const actionCache = new CompletenessCheckingActionCache({
-    inner: new LevelActionCache({ records, logger, failPoints }),
-    blobStore,
-    logger,
-  });
+  const filed = new LevelActionCache({ records, logger, failPoints });
+  const actionCache = checkedResults(filed, { blobStore, logger });
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
   const metered = meter({ blobStore, actionCache }, metrics);
   const storesOf = authorisedStoresOf(sameStoresFor(metered.stores));
@@ -153,6 +153,15 @@ export async function composeCache(
       return server.listen(address);
     },
   };
+}
+
+/** The results that are of use: all their blobs are here. Those asked for lately are in memory. */
+function checkedResults(
+  inner: DroppableActionCache,
+  { blobStore, logger }: { readonly blobStore: BlobStore; readonly logger: Logger },
+): ActionCache {
+  const complete = new CompletenessCheckingActionCache({ inner, blobStore, logger });
+  return new RememberingActionCache({ inner: complete, blobStore, recent: new RecentResults() });
 }
 
 /** The stores as clients see them, with what is counted there. */

@@ -1,12 +1,13 @@
+import type { Digest } from '../../core/digest.ts';
 import { failedPrecondition, isIngotError, wrap } from '../../core/error.ts';
 import { missingBlobs } from '../../core/error-details.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import type { ActionResult } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { ActionCache, ActionKey } from '../action-cache.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import type { DroppableActionCache } from './droppable-action-cache.ts';
+import { FiledResult } from './filed-result.ts';
 import { missingFromResult } from './result-closure.ts';
 
 /** Missing blobs an error names: some 100 bytes each, and the trailers of a call hold a few KiB. */
@@ -35,7 +36,7 @@ export class CompletenessCheckingActionCache implements ActionCache {
     this.#logger = logger;
   }
 
-  async get(key: ActionKey, options: IoOptions = {}): Promise<ActionResult | undefined> {
+  async get(key: ActionKey, options: BlobOptions = {}): Promise<ActionResult | undefined> {
     const result = await this.#inner.get(key, options);
     if (result === undefined) return undefined;
     const flaw = await this.#flawOf(key, result, options);
@@ -45,7 +46,7 @@ export class CompletenessCheckingActionCache implements ActionCache {
     return undefined;
   }
 
-  async put(key: ActionKey, result: ActionResult, options: IoOptions = {}): Promise<void> {
+  async put(key: ActionKey, result: ActionResult, options: BlobOptions = {}): Promise<void> {
     const missing = await this.#missing(key, result, options);
     if (missing.length > 0) {
       const named = missing.slice(0, MISSING_NAMED_MAX);
@@ -57,7 +58,7 @@ export class CompletenessCheckingActionCache implements ActionCache {
     await this.#inner.put(key, result, options);
   }
 
-  async #flawOf(key: ActionKey, result: ActionResult, options: IoOptions): Promise<string | undefined> {
+  async #flawOf(key: ActionKey, result: ActionResult, options: BlobOptions): Promise<string | undefined> {
     try {
       const [first] = await this.#missing(key, result, options);
       return first === undefined ? undefined : `blob ${first} is missing`;
@@ -67,10 +68,21 @@ export class CompletenessCheckingActionCache implements ActionCache {
     }
   }
 
-  async #missing({ actionDigest }: ActionKey, result: ActionResult, { signal }: IoOptions) {
+  async #missing({ actionDigest }: ActionKey, result: ActionResult, options: BlobOptions) {
+    const { digestFunction } = actionDigest;
+    const needed = new Map<string, Digest>();
+    const { signal, invocationId } = options;
     try {
-      const { digestFunction } = actionDigest;
-      return await missingFromResult(result, { store: this.#blobStore, digestFunction, signal });
+      const store = this.#blobStore;
+      const missing = await missingFromResult(result, {
+        store,
+        digestFunction,
+        needed,
+        signal,
+        invocationId,
+      });
+      if (missing.length === 0 && result instanceof FiledResult) result.setNeeds([...needed.values()]);
+      return missing;
     } catch (error) {
       throw wrap(error, `result of action ${actionDigest}`);
     }

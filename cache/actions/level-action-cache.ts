@@ -6,6 +6,7 @@ import type { Logger } from '../../core/log/logger.ts';
 import { ActionResult } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { ActionKey } from '../action-cache.ts';
 import type { DroppableActionCache } from './droppable-action-cache.ts';
+import { FiledResult } from './filed-result.ts';
 import type { LevelRecords } from './level-records.ts';
 
 /** Largest encoded result: with it, an answer still fits a gRPC message of the default 4 MiB. */
@@ -41,7 +42,7 @@ export class LevelActionCache implements DroppableActionCache {
     const bytes = await this.#records.get(recordKey(key));
     if (bytes === undefined) return undefined;
     try {
-      return ActionResult.decode(bytes);
+      return new FiledResult(bytes);
     } catch (error) {
       this.#logger.error({ action: key.actionDigest.toString(), error }, 'a record is no action result');
       return undefined;
@@ -62,7 +63,8 @@ export class LevelActionCache implements DroppableActionCache {
   }
 
   async drop(key: ActionKey, result: ActionResult): Promise<void> {
-    await this.#records.drop(recordKey(key), ActionResult.encode(result).finish());
+    const encoded = result instanceof FiledResult ? result.encoded : ActionResult.encode(result).finish();
+    await this.#records.drop(recordKey(key), encoded);
   }
 }
 

@@ -1,6 +1,5 @@
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, isIngotError, wrap } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
 import type {
   ActionResult,
@@ -8,7 +7,7 @@ import type {
   Digest as DigestMessage,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import type { BlobStore } from '../blob-store.ts';
+import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { treeReferences } from '../tree/output-tree.ts';
 import { walkTree } from '../tree/tree-walk.ts';
 
@@ -18,9 +17,11 @@ const TREE_BYTES_MAX = 32 * 1024 * 1024;
 const FIND_MISSING_DIGESTS = 1000;
 
 /** What {@link missingFromResult} needs besides the result. */
-export interface ResultClosureOptions extends IoOptions {
+export interface ResultClosureOptions extends BlobOptions {
   readonly store: BlobStore;
   readonly digestFunction: DigestFunction_Value;
+  /** Is filled with the blobs by their keys; all of them, when none turns out to be missing. */
+  readonly needed?: Map<string, Digest> | undefined;
 }
 
 /**
@@ -44,7 +45,7 @@ export async function missingFromResult(
     ...trees,
     ...roots,
   ];
-  const seen = new Set<string>();
+  const seen = options.needed ?? new Map<string, Digest>();
   let missing = await findMissingAmong(direct, seen, options);
   for (const tree of trees) {
     if (missing.length > 0) return missing;
@@ -59,15 +60,16 @@ export async function missingFromResult(
 
 async function missingFromTree(
   digest: Digest,
-  seen: Set<string>,
-  { store, digestFunction, signal }: ResultClosureOptions,
+  seen: Map<string, Digest>,
+  options: ResultClosureOptions,
 ): Promise<Digest[]> {
+  const { store, digestFunction } = options;
   if (digest.sizeBytes > TREE_BYTES_MAX) {
     throw invalidArgument(`tree ${digest}: at most ${TREE_BYTES_MAX} bytes are accepted in one tree`);
   }
   let bytes: Uint8Array;
   try {
-    const source = await store.read(digest, undefined, { signal });
+    const source = await store.read(digest, undefined, options);
     if (source === undefined) return [digest];
     bytes = await collectBytes(source, { bytesMax: digest.sizeBytes, what: `tree ${digest}` });
   } catch (error) {
@@ -78,7 +80,7 @@ async function missingFromTree(
   try {
     const { files, absentDirectories } = await treeReferences(bytes, digestFunction);
     if (absentDirectories.length > 0) return absentDirectories;
-    return await findMissingAmong(files, seen, { store, digestFunction, signal });
+    return await findMissingAmong(files, seen, options);
   } catch (error) {
     throw wrap(error, `tree ${digest}`);
   }
@@ -86,12 +88,13 @@ async function missingFromTree(
 
 async function missingBelow(
   root: Digest,
-  seen: Set<string>,
+  seen: Map<string, Digest>,
   options: ResultClosureOptions,
 ): Promise<Digest[]> {
-  const { store, digestFunction, signal } = options;
-  for await (const { digest, directory } of walkTree(store, root, undefined, { signal })) {
+  const { store, digestFunction } = options;
+  for await (const { digest, directory } of walkTree(store, root, undefined, options)) {
     if (directory === undefined) return [digest];
+    seen.set(digest.key, digest);
     const files = directory.files.map((node) => Digest.fromMessage(node.digest, digestFunction));
     const missing = await findMissingAmong(files, seen, options);
     if (missing.length > 0) return missing;
@@ -102,16 +105,17 @@ async function missingBelow(
 /** Asks for those not asked for before; ends at the first slice that lacks some. */
 async function findMissingAmong(
   digests: readonly Digest[],
-  seen: Set<string>,
-  { store, signal }: ResultClosureOptions,
+  seen: Map<string, Digest>,
+  options: ResultClosureOptions,
 ): Promise<Digest[]> {
   const unseen: Digest[] = [];
   for (const digest of digests) {
     if (!seen.has(digest.key)) unseen.push(digest);
-    seen.add(digest.key);
+    seen.set(digest.key, digest);
   }
   for (let start = 0; start < unseen.length; start += FIND_MISSING_DIGESTS) {
-    const missing = await store.findMissing(unseen.slice(start, start + FIND_MISSING_DIGESTS), { signal });
+    const slice = unseen.slice(start, start + FIND_MISSING_DIGESTS);
+    const missing = await options.store.findMissing(slice, options);
     if (missing.length > 0) return missing;
   }
   return [];

@@ -7,12 +7,13 @@ import {
   permissionDenied,
 } from '../../core/error.ts';
 import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
-import type { ActionCacheDefinition } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { checkActionResult } from '../actions/check-action-result.ts';
 import { blobOptionsOf } from './blob-options.ts';
+import { goesAsItIs } from './goes-as-it-is.ts';
 import { inlineOutputs } from './inline-outputs.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
+import type { ActionCacheDefinition } from './wire/action-cache-definition.ts';
 
 /** What the ActionCache service depends on. */
 export interface ActionCacheServiceDependencies {
@@ -35,6 +36,7 @@ export function actionCacheService({
       const result = await actionCache.get({ instanceName, actionDigest }, options);
       if (result === undefined) throw miss(actionDigest);
       try {
+        if (goesAsItIs(result, request)) return result;
         const { digestFunction: ofAction } = actionDigest;
         return await inlineOutputs(result, request, { ...options, store, digestFunction: ofAction });
       } catch (error) {

@@ -1,7 +1,6 @@
 import { ByteStreamDefinition } from '../../core/rpc/byte-stream-definition.ts';
 import type { RpcServer } from '../../core/rpc/rpc-server.ts';
 import {
-  ActionCacheDefinition,
   type CacheCapabilities,
   CapabilitiesDefinition,
   type ExecutionCapabilities,
@@ -15,6 +14,7 @@ import { byteStreamService } from './byte-stream-service.ts';
 import { capabilitiesService } from './capabilities-service.ts';
 import { contentAddressableStorageService } from './content-addressable-storage-service.ts';
 import type { InstanceStoresOf } from './instance-stores.ts';
+import { ActionCacheDefinition } from './wire/action-cache-definition.ts';
 import { CasDefinition } from './wire/cas-definition.ts';
 import type { WriteSessions } from './write-sessions.ts';
 

@@ -3,7 +3,6 @@ import type { ActionKey } from '../../../cache/action-cache.ts';
 import { CompletenessCheckingActionCache } from '../../../cache/actions/completeness-checking-action-cache.ts';
 import type { DroppableActionCache } from '../../../cache/actions/droppable-action-cache.ts';
 import { GrpcActionCache } from '../../../cache/remote/grpc-action-cache.ts';
-import type { Digest } from '../../../core/digest.ts';
 import { PRECONDITION_FAILURE_TYPE, unpackAny } from '../../../core/error-details.ts';
 import type { ActionResult } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
@@ -13,9 +12,10 @@ import { rejection } from '../../setup/rejection.ts';
 import { actionCacheContract } from '../action-cache-contract.ts';
 import { sampleBlob, sampleBytes } from '../bytes.ts';
 import { openCacheServer } from '../cache-server.ts';
-import { directory, encoded, store, storeDirectory, storeTree } from '../directories.ts';
+import { directory, encoded, store, storeTree } from '../directories.ts';
 import { MemoryBlobStore } from '../memory-blob-store.ts';
-import { actionKey, outputDirectory, outputFiles, result, shown } from '../results.ts';
+import { actionKey, outputDirectory, result, shown } from '../results.ts';
+import { resultsThatNeed } from './results-that-need.ts';
 
 class MemoryActionCache implements DroppableActionCache {
   readonly results = new Map<string, ActionResult>();
@@ -45,41 +45,8 @@ function open() {
   };
 }
 
-type Blobs = MemoryBlobStore;
-
-/** Results that need the blob they are given, and how they come by it. */
-const NEEDS: [string, (blobs: Blobs, needed: Digest) => Promise<ActionResult>][] = [
-  ['an output file', async (_, needed) => result({ outputFiles: outputFiles({ a: needed }) })],
-  ['stdout', async (_, needed) => result({ stdoutDigest: needed.toMessage() })],
-  ['stderr', async (_, needed) => result({ stderrDigest: needed.toMessage() })],
-  [
-    'a file in the root of a tree',
-    async (blobs, needed) =>
-      result({
-        outputDirectories: [outputDirectory('d', { tree: await storeTree(blobs, directory({ needed })) })],
-      }),
-  ],
-  [
-    'a file deep in a tree',
-    async (blobs, needed) => {
-      const leaf = directory({ needed });
-      const root = directory({}, { leaf: encoded(leaf).digest });
-      const tree = await storeTree(blobs, root, [leaf]);
-      return result({ outputDirectories: [outputDirectory('d', { tree })] });
-    },
-  ],
-  [
-    'a file below a root directory',
-    async (blobs, needed) => {
-      const leaf = await storeDirectory(blobs, directory({ needed }));
-      const root = await storeDirectory(blobs, directory({}, { leaf }));
-      return result({ outputDirectories: [outputDirectory('d', { root })] });
-    },
-  ],
-];
-
 describe('CompletenessCheckingActionCache', () => {
-  for (const [what, make] of NEEDS) {
+  for (const [what, make] of resultsThatNeed) {
     it(`gives a result with ${what} while it is there, and drops it when it is gone`, async () => {
       const { actionCache, blobStore, inner, logger } = open();
       const needed = await store(blobStore, sampleBytes(33));
