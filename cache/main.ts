@@ -4,7 +4,7 @@ import type { ServerSecurity } from '../core/auth/server-security.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
-import { counter, gauge } from '../core/metrics/metric-family.ts';
+import { counter, gauge, type MetricFamily } from '../core/metrics/metric-family.ts';
 import { MetricRegistry } from '../core/metrics/metric-registry.ts';
 import type { RoleHost } from '../core/role.ts';
 import type { RpcServer } from '../core/rpc/rpc-server.ts';
@@ -12,6 +12,7 @@ import type {
   CacheCapabilities,
   ExecutionCapabilities,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { CacheStatus } from '../proto/gen/ingot/v1/farm.ts';
 import type { ActionCache } from './action-cache.ts';
 import { CompletenessCheckingActionCache } from './actions/completeness-checking-action-cache.ts';
 import type { DroppableActionCache } from './actions/droppable-action-cache.ts';
@@ -63,6 +64,8 @@ export interface Cache {
   readonly cacheCapabilities: CacheCapabilities;
   /** Mounts the gRPC services; `execution` where the endpoint also executes. */
   addServices(rpc: RpcServer, options?: { readonly execution?: ExecutionCapabilities }): void;
+  /** How it stands, for people. */
+  status(): CacheStatus;
   /** Says that it is closing, and sends away whoever reads or writes a log, before the server is closed: they would stay as long as an action runs. */
   drain(): void;
   /** Serves /cas, /ac, /webdav, /status, /healthz and /metrics; resolves with the address, the port chosen. */
@@ -110,16 +113,7 @@ export async function composeCache(
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
   const metered = meter({ blobStore, actionCache }, metrics);
   const storesOf = authorisedStoresOf(sameStoresFor(metered.stores));
-  metrics.add({
-    metrics: () => [
-      counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', files.corruptBlobs),
-      gauge(
-        'ingot_uploads_running',
-        'Uploads by ByteStream under way, those that wait to be resumed included.',
-        sessions.size,
-      ),
-    ],
-  });
+  metrics.add({ metrics: () => storeMetrics(files, sessions) });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
@@ -138,6 +132,7 @@ export async function composeCache(
         executionCapabilities: execution,
       });
     },
+    status: () => cacheStatus(metered.counters),
     drain() {
       metered.health.close();
       logStreams.drain();
@@ -176,6 +171,27 @@ function meter({ blobStore, actionCache }: InstanceStores, metrics: MetricRegist
       actionCache: new MeteredActionCache({ inner: actionCache, counters }),
     },
     health: new CacheHealth({ blobStore: meteredBlobs, counters }),
+  };
+}
+
+function storeMetrics({ corruptBlobs }: FileBlobStore, { size }: WriteSessions): MetricFamily[] {
+  return [
+    counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', corruptBlobs),
+    gauge(
+      'ingot_uploads_running',
+      'Uploads by ByteStream under way, those that wait to be resumed included.',
+      size,
+    ),
+  ];
+}
+
+function cacheStatus({ actionReads }: CacheCounters): CacheStatus {
+  return {
+    storedBytes: undefined,
+    storedBytesMax: undefined,
+    blobs: undefined,
+    actionResultsFound: actionReads.hit,
+    actionResultsMissed: actionReads.miss,
   };
 }
 

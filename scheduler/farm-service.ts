@@ -1,7 +1,7 @@
 import type { Caller } from '../core/caller.ts';
 import type { ServiceImplementation } from '../core/rpc/rpc-service.ts';
 import type { Resources } from '../proto/gen/ingot/v1/bus.ts';
-import type { FarmDefinition, FarmStatus, WorkerStatus } from '../proto/gen/ingot/v1/farm.ts';
+import type { CacheStatus, FarmDefinition, FarmStatus, WorkerStatus } from '../proto/gen/ingot/v1/farm.ts';
 import type { Clock } from './clock.ts';
 import type { Scheduler } from './engine/scheduler.ts';
 import { isVisible } from './operation-visibility.ts';
@@ -18,6 +18,8 @@ export interface FarmServiceDependencies {
   readonly version: string;
   /** Which message bus the farm runs on, for people. */
   readonly busDescription: string;
+  /** How the cache stands, where that is known here. */
+  readonly cacheStatus?: (() => CacheStatus) | undefined;
 }
 
 /** Tells people and scripts how the farm stands. */
@@ -31,7 +33,7 @@ export function farmService(dependencies: FarmServiceDependencies): ServiceImple
 
 /** The farm as this caller sees it: operations of instances that are not its own are counted, not named. */
 export function statusOf(
-  { scheduler, counters, clock, version, busDescription }: FarmServiceDependencies,
+  { scheduler, counters, clock, version, busDescription, cacheStatus }: FarmServiceDependencies,
   caller: Caller,
 ): FarmStatus {
   const { state } = scheduler;
@@ -48,6 +50,7 @@ export function statusOf(
     actionCacheHits: counters.actionCacheHits,
     joined: state.joinedTotal,
     bus: busDescription,
+    cache: cacheStatus?.(),
   };
 }
 

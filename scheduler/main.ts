@@ -12,7 +12,7 @@ import {
   ExecutionDefinition,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { OperationsDefinition } from '../proto/gen/google/longrunning/operations.ts';
-import { FarmDefinition, type FarmStatus } from '../proto/gen/ingot/v1/farm.ts';
+import { type CacheStatus, FarmDefinition, type FarmStatus } from '../proto/gen/ingot/v1/farm.ts';
 import { Admission } from './admission/admission.ts';
 import { systemClock } from './clock.ts';
 import type { SchedulerConfig } from './config.ts';
@@ -25,6 +25,7 @@ import { executionService } from './execution-service.ts';
 import { farmService, statusOf } from './farm-service.ts';
 import { LevelJournal } from './level-journal.ts';
 import { operationsService } from './operations-service.ts';
+import { schedulerMetrics } from './scheduler-metrics.ts';
 import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits } from './state/scheduler-limits.ts';
 import { createSchedulerState } from './state/scheduler-state.ts';
 
@@ -40,6 +41,8 @@ export interface SchedulerParts {
   readonly busDescription?: string;
   /** Of this program, for people. */
   readonly version?: string;
+  /** How the cache stands, where it is in this process. */
+  readonly cacheStatus?: () => CacheStatus;
 }
 
 /** A running scheduler. */
@@ -56,8 +59,8 @@ export interface SchedulerRole {
 /** Opens the journal, takes up what it holds and listens to workers. Closed by the host's lifecycle. */
 export async function composeScheduler(
   config: SchedulerConfig,
-  { logger, lifecycle }: RoleHost,
-  { blobStore, actionCache, bus, busDescription = '', version = '' }: SchedulerParts,
+  { logger, lifecycle, metrics }: RoleHost,
+  { blobStore, actionCache, bus, busDescription = '', version = '', cacheStatus }: SchedulerParts,
 ): Promise<SchedulerRole> {
   const failPoints = parseFailPoints(config.fail, [...journalFailPoints, ...commitFailPoints]);
   const clock = systemClock;
@@ -73,7 +76,8 @@ export async function composeScheduler(
   const { actionTimeoutMaxMs } = state.limits;
   const admission = new Admission({ blobStore, actionCache, clock, actionTimeoutMaxMs, newOperationName });
   const counters = { actionCacheHits: 0 };
-  const farm = { scheduler, counters, clock, version, busDescription };
+  const farm = { scheduler, counters, clock, version, busDescription, cacheStatus };
+  metrics?.add({ metrics: () => schedulerMetrics(scheduler.state, counters) });
   return {
     executionCapabilities: executionCapabilities(),
     addServices(rpc) {

@@ -1,6 +1,6 @@
 import { unimplemented } from '../../core/error.ts';
 import type { Resources } from '../../proto/gen/ingot/v1/bus.ts';
-import type { FarmStatus, WorkerStatus } from '../../proto/gen/ingot/v1/farm.ts';
+import type { CacheStatus, FarmStatus, WorkerStatus } from '../../proto/gen/ingot/v1/farm.ts';
 import { FarmConnection } from '../client/farm-connection.ts';
 import type { CommandContext } from '../command-context.ts';
 import { formatBytes } from '../output/format-bytes.ts';
@@ -37,7 +37,23 @@ function describeFarm(status: FarmStatus, endpoint: string): string[] {
     `ingot ${status.version} at ${endpoint}, up ${formatDuration((status.uptime?.seconds ?? 0) * 1000)}, bus: ${status.bus}`,
     `${status.queued} queued, ${status.executing} executing; since the start ${status.completed} completed, ` +
       `${status.actionCacheHits} found in the cache, ${status.joined} joined`,
+    ...describeCache(status.cache),
   ];
+}
+
+function describeCache(cache: CacheStatus | undefined): string[] {
+  if (cache === undefined) return [];
+  const { storedBytes, storedBytesMax, blobs, actionResultsFound, actionResultsMissed } = cache;
+  const lookups = actionResultsFound + actionResultsMissed;
+  const limit = storedBytesMax === undefined ? '' : ` of ${formatBytes(storedBytesMax)}`;
+  const parts = [
+    ...(storedBytes === undefined ? [] : [formatBytes(storedBytes) + limit]),
+    ...(blobs === undefined ? [] : [`${blobs} blobs`]),
+    lookups === 0
+      ? 'no action result was asked for yet'
+      : `${Math.round((100 * actionResultsFound) / lookups)} % of ${lookups} action results found`,
+  ];
+  return [`cache: ${parts.join(', ')}`];
 }
 
 function workerTable(workers: readonly WorkerStatus[]): string[] {
@@ -100,6 +116,7 @@ function statusFacts(status: FarmStatus): object {
     completed: status.completed,
     actionCacheHits: status.actionCacheHits,
     joined: status.joined,
+    ...(status.cache !== undefined && { cache: status.cache }),
     workers: status.workers.map((worker) => ({
       id: worker.workerId,
       hostName: worker.hostName,

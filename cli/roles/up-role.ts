@@ -65,7 +65,12 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     const cache = await composeCache(config, host);
     const { blobStore, actionCache, logStreams } = cache;
     const parts = { blobStore, actionCache, logStreams, bus };
-    const scheduler = await composeScheduler(config, host, { ...parts, busDescription, version });
+    const scheduler = await composeScheduler(config, host, {
+      ...parts,
+      busDescription,
+      version,
+      cacheStatus: () => cache.status(),
+    });
 
     const rpc = host.lifecycle.use('gRPC server', new RpcServer({ logger: host.logger, ...security }));
     cache.addServices(rpc, { execution: scheduler.executionCapabilities });

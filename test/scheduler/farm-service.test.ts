@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ExecuteResponse } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { ScrapedMetrics } from '../setup/scraped-metrics.ts';
 import { executeResponse } from './execute-response.ts';
 import { gpu } from './matching/workers.ts';
 import { SchedulerUnderTest } from './scheduler-under-test.ts';
@@ -44,5 +45,25 @@ test('says how the farm stands', async () => {
     executing: 0,
     completed: 4,
     actionCacheHits: 1,
+    cache: undefined,
   });
+});
+
+test('counts operations, workers and slots for Prometheus', async () => {
+  await using under = await SchedulerUnderTest.start();
+  const finish = Promise.withResolvers<ExecuteResponse>();
+  await under.worker('w0', () => finish.promise, { slots: 2 });
+  const scrape = () => new ScrapedMetrics(under.metrics.text());
+  await expect.poll(() => scrape().value('ingot_workers{state="ready"}')).toBe(1);
+  const all = Array.from({ length: 3 }, (_, index) => under.execute({ files: { x: `${index}` } }));
+  await expect.poll(() => scrape().value('ingot_operations{stage="queued"}')).toBe(1);
+  expect(scrape().value('ingot_operations{stage="executing"}')).toBe(2);
+  expect(scrape().value('ingot_worker_slots')).toBe(2);
+  expect(scrape().value('ingot_worker_slots_used')).toBe(2);
+  finish.resolve(executeResponse());
+  await Promise.all(all);
+  await under.execute({ files: { x: '0' } });
+  expect(scrape().value('ingot_operations_completed_total')).toBe(3);
+  expect(scrape().value('ingot_operations_cached_total')).toBe(1);
+  expect(scrape().value('ingot_operations{stage="queued"}')).toBe(0);
 });

@@ -1,6 +1,7 @@
 import { InProcessMessageBus } from '../../core/bus/in-process-message-bus.ts';
 import type { MessageBus } from '../../core/bus/message-bus.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
+import { MetricRegistry } from '../../core/metrics/metric-registry.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { RpcServer } from '../../core/rpc/rpc-server.ts';
 import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
@@ -34,6 +35,8 @@ export class SchedulerUnderTest implements AsyncDisposable {
   readonly blobStore = new MemoryBlobStore();
   readonly actionCache = new MemoryActionCache();
   readonly logger = recordingLogger();
+  /** Of the scheduler that is open now. */
+  metrics = new MetricRegistry();
   readonly bus: MessageBus;
   readonly #config: Readonly<Record<string, unknown>>;
   readonly #folder: Awaited<ReturnType<typeof tempFolder>>;
@@ -80,7 +83,8 @@ export class SchedulerUnderTest implements AsyncDisposable {
     const { logger, blobStore, actionCache, bus } = this;
     const lifecycle = new Lifecycle({ logger });
     const parts = { blobStore, actionCache, bus, busDescription: 'in process', version: '1.2.3' };
-    const role = await composeScheduler(config, { logger, lifecycle }, parts);
+    this.metrics = new MetricRegistry();
+    const role = await composeScheduler(config, { logger, lifecycle, metrics: this.metrics }, parts);
     const server = new RpcServer({ logger });
     role.addServices(server);
     const { port } = await server.listen({ host: '127.0.0.1', port: 0 });

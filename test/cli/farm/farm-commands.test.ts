@@ -8,7 +8,7 @@ import {
   ExecutionStage_Value as Stage,
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Operation } from '../../../proto/gen/google/longrunning/operations.ts';
-import { FarmStatus } from '../../../proto/gen/ingot/v1/farm.ts';
+import { CacheStatus, FarmStatus } from '../../../proto/gen/ingot/v1/farm.ts';
 import { CapturedStream } from '../captured-stream.ts';
 import { scriptedFarm } from './scripted-farm.ts';
 
@@ -90,6 +90,28 @@ const NUMBERED = ['aaaa1111', 'aaaa2222'].map((first) =>
 );
 
 describe('ingot status', () => {
+  it('shows the cache where the farm can tell', async () => {
+    const shown = async (cache: Parameters<typeof CacheStatus.fromPartial>[0]) => {
+      const { endpoint } = await scriptedFarm({
+        status: { ...STATUS, cache: CacheStatus.fromPartial(cache) },
+      });
+      return (await ingot(endpoint, 'status')).stdout.split('\n')[2];
+    };
+    expect(await shown({})).toBe('cache: no action result was asked for yet');
+    expect(await shown({ storedBytes: 3 * 2 ** 30, blobs: 12, actionResultsMissed: 1 })).toBe(
+      'cache: 3.0 GiB, 12 blobs, 0 % of 1 action results found',
+    );
+    expect(
+      await shown({
+        storedBytes: 2 ** 20,
+        storedBytesMax: 2 ** 30,
+        blobs: 3,
+        actionResultsFound: 2,
+        actionResultsMissed: 1,
+      }),
+    ).toBe('cache: 1.0 MiB of 1.0 GiB, 3 blobs, 67 % of 3 action results found');
+  });
+
   it('shows the farm, its workers and every page of operations', async () => {
     const { endpoint } = await scriptedFarm({ status: STATUS, operations: OPERATIONS });
     const { exitCode, stdout } = await ingot(endpoint, 'status');
