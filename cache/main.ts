@@ -26,7 +26,6 @@ import type { BlobStore } from './blob-store.ts';
 import type { BlobIngest } from './blobs/blob-ingest.ts';
 import type { BlobLookup } from './blobs/blob-lookup.ts';
 import { EmptyBlobStore } from './blobs/empty-blob-store.ts';
-import { blobStoreFailPoints, FileBlobStore } from './blobs/file-blob-store.ts';
 import { SizeLimitedBlobStore } from './blobs/size-limited-blob-store.ts';
 import { ChunkedBlobLookup } from './chunking/chunked-blob-lookup.ts';
 import { ChunkedBlobStore } from './chunking/chunked-blob-store.ts';
@@ -36,6 +35,7 @@ import { CodecBudget } from './compression/codec-budget.ts';
 import { LevelFormRecords } from './compression/level-form-records.ts';
 import { StoredForms } from './compression/stored-forms.ts';
 import type { CacheConfig } from './config.ts';
+import { DiskBlobStore, diskBlobStoreFailPoints } from './disk/disk-blob-store.ts';
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
 import type { InstanceStores, InstanceStoresOf } from './grpc/instance-stores.ts';
 import { mountCache } from './grpc/mount-cache.ts';
@@ -72,38 +72,28 @@ export interface Cache {
   listenHttp(address: HttpAddress, security?: ServerSecurity): Promise<HttpAddress>;
 }
 
+/** Compressed forms are blobs of an instance that no client can name: a name on the wire has no NUL. */
+const FORMS_INSTANCE = '\0forms';
+
 /** Opens the cache in `{data}/cache`, which no other process may have open, and registers how to close it. */
 export async function composeCache(
   config: CacheConfig,
   { logger, lifecycle, metrics = new MetricRegistry() }: RoleHost,
 ): Promise<Cache> {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
-  const folder = join(config.data, 'cache');
-  const failPoints = parseFailPoints(config.fail, [
-    ...blobStoreFailPoints,
-    ...actionCacheFailPoints,
-    ...chunkListFailPoints,
-  ]);
-
-  await mkdir(folder, { recursive: true });
-  lifecycle.use('cache folder', await FolderLock.acquire(folder));
-  const files = lifecycle.use('blob store', await FileBlobStore.open({ folder, logger, failPoints }));
-  const records = lifecycle.use(
-    'action cache',
-    await LevelRecords.open({ folder: join(folder, 'ac-v1'), logger }),
-  );
-  const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
-  const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
-  const sessions = lifecycle.use('uploads', new WriteSessions());
-
+  const { disk, records, logStreams, sessions, failPoints } = await openStorage(config, {
+    logger,
+    lifecycle,
+  });
+  const stored = disk.forInstance('');
   const chunkLists = await LevelChunkLists.open({ records, failPoints });
-  const chunked = new ChunkedBlobStore({ inner: files, lists: chunkLists });
+  const chunked = new ChunkedBlobStore({ inner: stored, lists: chunkLists });
   const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(chunked), blobBytesMax });
   const forms = lifecycle.use(
     'compressed forms',
     new StoredForms({
       records: new LevelFormRecords(records),
-      formStore: files,
+      formStore: disk.forInstance(FORMS_INSTANCE),
       budget: new CodecBudget(),
       logger,
     }),
@@ -113,7 +103,7 @@ export async function composeCache(
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
   const metered = meter({ blobStore, actionCache }, metrics);
   const storesOf = authorisedStoresOf(sameStoresFor(metered.stores));
-  metrics.add({ metrics: () => storeMetrics(files, sessions) });
+  metrics.add({ metrics: () => storeMetrics(disk, sessions) });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
@@ -138,10 +128,20 @@ export async function composeCache(
       logStreams.drain();
     },
     async listenHttp(address, security) {
-      const lookup = new ChunkedBlobLookup({ inner: files, lists: chunkLists, blobStore: chunked });
-      const parts = { ...metered, storesOf, files, lookup, records, config, logger, metrics, security };
+      const lookup = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
+      const parts = {
+        ...metered,
+        storesOf,
+        files: stored,
+        lookup,
+        records,
+        config,
+        logger,
+        metrics,
+        security,
+      };
       const server = composeHttpServer(parts, () => ({
-        corruptBlobs: files.corruptBlobs,
+        corruptBlobs: disk.corruptBlobs,
         uploads: sessions.size,
       }));
       lifecycle.use('HTTP server', server);
@@ -159,6 +159,34 @@ function checkedResults(
   return new RememberingActionCache({ inner: complete, blobStore, recent: new RecentResults() });
 }
 
+/** Opens what the cache keeps on disk; it is closed in the opposite order. */
+async function openStorage(
+  config: CacheConfig,
+  { logger, lifecycle }: Pick<RoleHost, 'logger' | 'lifecycle'>,
+) {
+  const folder = join(config.data, 'cache');
+  const failPoints = parseFailPoints(config.fail, [
+    ...diskBlobStoreFailPoints,
+    ...actionCacheFailPoints,
+    ...chunkListFailPoints,
+  ]);
+
+  await mkdir(folder, { recursive: true });
+  lifecycle.use('cache folder', await FolderLock.acquire(folder));
+  const disk = lifecycle.use(
+    'blob store',
+    await DiskBlobStore.open({ folder, logger, failPoints, recentBlobBytes: config.recentBlobBytes }),
+  );
+  const records = lifecycle.use(
+    'action cache',
+    await LevelRecords.open({ folder: join(folder, 'ac-v1'), logger }),
+  );
+  const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
+  const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
+  const sessions = lifecycle.use('uploads', new WriteSessions());
+  return { disk, records, logStreams, sessions, failPoints };
+}
+
 /** The stores as clients see them, with what is counted there. */
 function meter({ blobStore, actionCache }: InstanceStores, metrics: MetricRegistry) {
   const counters = new CacheCounters();
@@ -174,7 +202,7 @@ function meter({ blobStore, actionCache }: InstanceStores, metrics: MetricRegist
   };
 }
 
-function storeMetrics({ corruptBlobs }: FileBlobStore, { size }: WriteSessions): MetricFamily[] {
+function storeMetrics({ corruptBlobs }: DiskBlobStore, { size }: WriteSessions): MetricFamily[] {
   return [
     counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', corruptBlobs),
     gauge(

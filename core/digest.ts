@@ -162,6 +162,15 @@ export class Digest {
     return new Digest(facts, words, tail, sizeBytes);
   }
 
+  /** From the parts that an index or a record keeps of a digest. */
+  static ofWords(
+    { words, tail }: Pick<Digest, 'words' | 'tail'>,
+    sizeBytes: number,
+    digestFunction: DigestFunction_Value,
+  ): Digest {
+    return new Digest(supported(digestFunction), words, tail, sizeBytes);
+  }
+
   /** From the wire; a missing message is INVALID_ARGUMENT. */
   static fromMessage(
     message: DigestMessage | undefined,

@@ -4,7 +4,9 @@
  */
 export class GroupCommit<T> {
   readonly #flush: (items: readonly T[]) => Promise<void>;
-  #waiting: { readonly item: T; readonly done: PromiseWithResolvers<void> }[] = [];
+  #waiting: T[] = [];
+  /** Settles with the group that is waiting: one promise for all, since there may be thousands of them. */
+  #done = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
 
   /** `flush` takes what was submitted, in order; its failure is every submitter's. Never runs twice at once. */
@@ -14,10 +16,9 @@ export class GroupCommit<T> {
 
   /** Resolves when a flush that began after this call, and took the item, is done. */
   submit(item: T): Promise<void> {
-    const done = Promise.withResolvers<void>();
-    this.#waiting.push({ item, done });
+    this.#waiting.push(item);
     this.#running ??= this.#run();
-    return done.promise;
+    return this.#done.promise;
   }
 
   /** Waits until nothing is under way. */
@@ -30,12 +31,14 @@ export class GroupCommit<T> {
     await undefined;
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
+      const done = this.#done;
       this.#waiting = [];
+      this.#done = Promise.withResolvers();
       try {
-        await this.#flush(group.map(({ item }) => item));
-        for (const { done } of group) done.resolve();
+        await this.#flush(group);
+        done.resolve();
       } catch (error) {
-        for (const { done } of group) done.reject(error);
+        done.reject(error);
       }
     }
     this.#running = undefined;

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BATCH_TOTAL_BYTES_MAX } from '../cache/grpc/cache-limits.ts';
 import { Digest } from '../core/digest.ts';
@@ -26,6 +25,7 @@ import { message, messages } from './cache/open-write.ts';
 import { executeResponse } from './scheduler/execute-response.ts';
 import { lastOf, responseOf, SchedulerUnderTest } from './scheduler/scheduler-under-test.ts';
 import { uploadAction } from './scheduler/upload-action.ts';
+import { damageStoredBlob } from './setup/stored-blobs.ts';
 
 // The codes that REAPI's clients go by, each provoked over a real server: what is retried, what is uploaded again and
 // what ends a build depends on them.
@@ -34,7 +34,7 @@ let cache: Awaited<ReturnType<typeof openCacheServer>>;
 let seed = 4_000_000;
 
 beforeAll(async () => {
-  cache = await openCacheServer({ blobBytesMax: 10_000_000 });
+  cache = await openCacheServer({ blobBytesMax: 10_000_000, recentBlobBytes: 0 });
 });
 afterAll(async () => {
   await cache[Symbol.asyncDispose]();
@@ -112,10 +112,7 @@ function item(digest: Digest, bytes: Buffer, compressor: Compressor_Value = Comp
 async function damagedBlob(sizeBytes: number): Promise<Digest> {
   const { bytes, digest } = fresh(sizeBytes);
   await cache.blobStore.write(digest, bytesOf(bytes));
-  const path = `${cache.folder}/cas-v1/sha256/${digest.hash.slice(0, 2)}/${digest.hash}`;
-  await chmod(path, 0o644);
-  bytes[0]! ^= 1;
-  await writeFile(path, bytes);
+  await damageStoredBlob(cache.folder, digest);
   return digest;
 }
 

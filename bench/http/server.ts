@@ -3,6 +3,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { cacheConfigSchema } from '../../cache/config.ts';
 import { composeCache } from '../../cache/main.ts';
 import { Digest } from '../../core/digest.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
@@ -23,7 +24,7 @@ const blobs = sizes.map((size) => {
 async function serveIngot(): Promise<number> {
   const logger = silentLogger;
   const lifecycle = new Lifecycle({ logger });
-  const config = { data: folder, blobBytesMax: 2 ** 40, actionCacheUpdates: true, fail: undefined };
+  const config = cacheConfigSchema.parse({ data: folder });
   const cache = await composeCache(config, { logger, lifecycle });
   for (const { bytes, digest } of blobs) await cache.blobStore.write(digest, bytesOf(bytes));
   return (await cache.listenHttp({ host: '127.0.0.1', port: 0 })).port;

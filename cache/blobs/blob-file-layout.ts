@@ -1,5 +1,7 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestFunctions } from '../../core/digest.ts';
+import { systemCodeOf } from '../../core/file-error.ts';
 import {
   type DigestFunction_Value,
   digestFunction_ValueToJSON,
@@ -24,17 +26,14 @@ export class BlobFileLayout {
     this.quarantineFolder = join(folder, 'quarantine');
   }
 
-  /** The folders whose entries are the fan-out folders, one a digest function. */
-  functionFolders(): string[] {
-    return digestFunctions.map((digestFunction) => this.#functionFolder(digestFunction));
-  }
-
-  /** Every folder that may hold blobs. */
-  fanOutFolders(): string[] {
-    const names = Array.from({ length: 16 ** FAN_OUT_DIGITS }, (_, index) =>
-      index.toString(16).padStart(FAN_OUT_DIGITS, '0'),
-    );
-    return this.functionFolders().flatMap((folder) => names.map((name) => join(folder, name)));
+  /** Every folder that holds blobs; they are made as blobs come. */
+  async fanOutFolders(): Promise<string[]> {
+    const folders: string[] = [];
+    for (const digestFunction of digestFunctions) {
+      const folder = this.#functionFolder(digestFunction);
+      for (const name of await namesIn(folder)) folders.push(join(folder, name));
+    }
+    return folders;
   }
 
   blobFolder({ hash, digestFunction }: BlobName): string {
@@ -52,3 +51,12 @@ export class BlobFileLayout {
 
 /** The part of a digest that names a file. */
 export type BlobName = Pick<Digest, 'hash' | 'digestFunction'>;
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

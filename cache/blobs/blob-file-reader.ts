@@ -18,6 +18,8 @@ export interface BlobFileReaderDependencies {
   readonly quarantine: Quarantine;
   /** Renames to and from a blob's place, by path, exclude each other. */
   readonly places: KeyedMutex;
+  /** Called when a damaged file was taken away. */
+  readonly onExpelled?: (digest: Digest) => void;
 }
 
 /**
@@ -28,12 +30,14 @@ export class BlobFileReader {
   readonly #layout: BlobFileLayout;
   readonly #quarantine: Quarantine;
   readonly #places: KeyedMutex;
+  readonly #onExpelled: (digest: Digest) => void;
   readonly #verified = new VerifiedFiles();
 
-  constructor({ layout, quarantine, places }: BlobFileReaderDependencies) {
+  constructor({ layout, quarantine, places, onExpelled = () => undefined }: BlobFileReaderDependencies) {
     this.#layout = layout;
     this.#quarantine = quarantine;
     this.#places = places;
+    this.#onExpelled = onExpelled;
   }
 
   /** As {@link BlobStore.read}. */
@@ -112,7 +116,9 @@ export class BlobFileReader {
       this.#verified.add(path, stats);
       return;
     }
-    await this.#places.run(path, () => this.#quarantine.take(path, { digest, seen, stats }));
+    await this.#places.run(path, async () => {
+      if (await this.#quarantine.take(path, { digest, seen, stats })) this.#onExpelled(digest);
+    });
   }
 }
 

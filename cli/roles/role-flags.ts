@@ -54,6 +54,7 @@ export const SECURITY_FLAGS: readonly RoleFlag[] = [
 /** Of the cache. */
 export const CACHE_FLAGS: readonly RoleFlag[] = [
   ['--blob-bytes-max <size>', 'largest blob that is taken (default 256GiB)'],
+  ['--recent-blob-bytes <size>', 'memory for small blobs written or read last (default 32MiB)'],
   ['--action-cache-updates <true|false>', 'clients may write action results of their own (default true)'],
 ];
 

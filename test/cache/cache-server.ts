@@ -1,3 +1,4 @@
+import { cacheConfigSchema } from '../../cache/config.ts';
 import { composeCache } from '../../cache/main.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
 import { silentLogger } from '../../core/log/logger.ts';
@@ -7,18 +8,18 @@ import { tempFolder } from '../setup/temp-folder.ts';
 
 /** A whole cache in a temporary folder, with a gRPC server and a channel to it. */
 export async function openCacheServer(
-  settings: { readonly blobBytesMax?: number; readonly actionCacheUpdates?: boolean } = {},
+  settings: {
+    readonly blobBytesMax?: number;
+    readonly actionCacheUpdates?: boolean;
+    /** 0 has small blobs read from the disk each time, for tests that damage them there. */
+    readonly recentBlobBytes?: number;
+  } = {},
 ) {
   const folder = await tempFolder();
   const logger = silentLogger;
   const lifecycle = new Lifecycle({ logger });
   const cache = await composeCache(
-    {
-      data: folder.path,
-      blobBytesMax: settings.blobBytesMax ?? 2 ** 30,
-      actionCacheUpdates: settings.actionCacheUpdates ?? true,
-      fail: undefined,
-    },
+    cacheConfigSchema.parse({ blobBytesMax: 2 ** 30, ...settings, data: folder.path }),
     { logger, lifecycle },
   );
   const rpc = new RpcServer({ logger });

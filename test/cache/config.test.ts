@@ -5,7 +5,12 @@ import { readConfig } from '../../core/config/config.ts';
 describe('the cache configuration', () => {
   it('has defaults for all but the folder', () => {
     const config = readConfig({ schema: cacheConfigSchema, flags: { data: '/d' }, environment: {} });
-    expect(config).toEqual({ data: '/d', blobBytesMax: 256 * 2 ** 30, actionCacheUpdates: true });
+    expect(config).toEqual({
+      data: '/d',
+      blobBytesMax: 256 * 2 ** 30,
+      recentBlobBytes: 32 * 2 ** 20,
+      actionCacheUpdates: true,
+    });
   });
 
   it('is read from the environment', () => {
@@ -18,6 +23,7 @@ describe('the cache configuration', () => {
     expect(readConfig({ schema: cacheConfigSchema, environment })).toEqual({
       data: '/e',
       blobBytesMax: 10 * 2 ** 20,
+      recentBlobBytes: 32 * 2 ** 20,
       actionCacheUpdates: false,
       fail: 'cas.after_write:3',
     });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { actionCacheFailPoints } from '../../cache/actions/level-action-cache.ts';
-import { blobStoreFailPoints } from '../../cache/blobs/file-blob-store.ts';
+import { blobFileFailPoints } from '../../cache/blobs/blob-files.ts';
+import { segmentFailPoints } from '../../cache/disk/segment-log.ts';
 import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { readInputBlob } from '../../cli/client/input-blob.ts';
@@ -46,10 +47,22 @@ async function restart(cache: CacheProcess): Promise<CacheProcess> {
   return again;
 }
 
+/** Blobs that go to a segment and to a file; a file's owner is noted in a segment. */
+const SMALL_AND_LARGE = [20_000, 1_000_000];
+/** The points to die at, and the blobs that pass them. */
+const POINTS: [string, number[]][] = [
+  ...segmentFailPoints
+    .filter((point) => point !== 'cas.segment_sealed')
+    .map((point): [string, number[]] => [point, SMALL_AND_LARGE]),
+  ...blobFileFailPoints.map((point): [string, number[]] => [
+    point,
+    point === 'cas.before_reply' ? SMALL_AND_LARGE : [1_000_000],
+  ]),
+];
+
 describe('a cache that is killed while it stores a blob', () => {
-  for (const point of blobStoreFailPoints) {
-    // half_written needs a blob of more than one write; a small one travels in a batch call.
-    for (const sizeBytes of point === 'cas.half_written' ? [1_000_000] : [20_000, 1_000_000]) {
+  for (const [point, sizes] of POINTS) {
+    for (const sizeBytes of sizes) {
       it(`at ${point}, of ${sizeBytes} bytes, has all that was acknowledged, and the client gets through`, async () => {
         const early = sampleBlob(300_000, 1);
         const late = sampleBlob(sizeBytes, 2);

@@ -1,3 +1,4 @@
+import { cacheConfigSchema } from '../../cache/config.ts';
 import { composeCache } from '../../cache/main.ts';
 import { Lifecycle } from '../../core/lifecycle.ts';
 import { createLogger } from '../../core/log/logger.ts';
@@ -7,10 +8,10 @@ import { RpcServer } from '../../core/rpc/rpc-server.ts';
 const [data = '', port = '0', fail = ''] = process.argv.slice(2);
 const logger = createLogger({ level: 'warn', format: 'text' });
 const lifecycle = new Lifecycle({ logger });
-const cache = await composeCache(
-  { data, blobBytesMax: 2 ** 40, actionCacheUpdates: true, fail: fail === '' ? undefined : fail },
-  { logger, lifecycle },
-);
+const cache = await composeCache(cacheConfigSchema.parse({ data, fail: fail === '' ? undefined : fail }), {
+  logger,
+  lifecycle,
+});
 const rpc = new RpcServer({ logger });
 cache.addServices(rpc);
 const address = await rpc.listen({ host: '127.0.0.1', port: Number(port) });

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { Digest } from '../../core/digest.ts';
+import { storedBlobs } from '../setup/stored-blobs.ts';
 
 const MAIN = join(import.meta.dirname, 'cache-process-main.ts');
 
@@ -54,16 +54,7 @@ export class CacheProcess {
 
 /** The hashes of all blobs on disk; throws when one is not what its name says. */
 export async function verifiedBlobs(data: string): Promise<Set<string>> {
-  const hashes = new Set<string>();
-  const top = join(data, 'cache', 'cas-v1', 'sha256');
-  for (const folder of await readdir(top)) {
-    for (const hash of await readdir(join(top, folder))) {
-      const seen = Digest.ofBytes(await readFile(join(top, folder, hash)));
-      if (seen.hash !== hash) throw new Error(`blob ${hash} has the bytes of ${seen}`);
-      hashes.add(hash);
-    }
-  }
-  return hashes;
+  return new Set((await storedBlobs(join(data, 'cache'))).keys());
 }
 
 /** What uploads have left behind. */

@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
-import { cp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Level } from 'level';
 import { expect } from 'vitest';
 import { missingFromResult } from '../../cache/actions/result-closure.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { isRunning, processFacts } from '../../worker/launcher/process-tree.ts';
-import { incomingFiles, verifiedBlobs } from '../e2e/cache-process.ts';
+import { incomingFiles } from '../e2e/cache-process.ts';
 import type { Cluster } from './cluster.ts';
 import { entriesOf } from './gated-run.ts';
+import { storedBlobs } from './stored-blobs.ts';
 import { waitUntil } from './wait-until.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
@@ -20,8 +21,8 @@ const CGROUPS = '/sys/fs/cgroup';
  */
 export async function checkInvariants(cluster: Cluster): Promise<void> {
   await atRest(cluster);
-  const hashes = await verifiedBlobs(join(cluster.folder, 'cache'));
-  await checkResults(cluster, hashes);
+  const blobs = await storedBlobs(join(cluster.folder, 'cache', 'cache'));
+  await checkResults(cluster, new Map([...blobs].map(([hash, { sizeBytes }]) => [hash, sizeBytes])));
   checkCommits(cluster);
 }
 
@@ -114,16 +115,14 @@ async function controlGroupsOf(userId: number): Promise<string[]> {
 }
 
 /** Every result there is a record of must be found, and found complete. */
-async function checkResults(cluster: Cluster, blobHashes: ReadonlySet<string>): Promise<void> {
-  const data = join(cluster.folder, 'cache', 'cache');
+async function checkResults(cluster: Cluster, blobSizes: ReadonlyMap<string, number>): Promise<void> {
   await using farm = cluster.connect();
   for (const { instanceName, hash } of await actionKeys(cluster)) {
     // The key has no size: the action itself has it.
-    expect(blobHashes, 'actions with a result').toContain(hash);
-    const { size } = await stat(join(data, 'cas-v1', 'sha256', hash.slice(0, 2), hash));
+    expect([...blobSizes.keys()], 'actions with a result').toContain(hash);
     const result = await farm.actionCache.getActionResult({
       instanceName,
-      actionDigest: { hash, sizeBytes: size },
+      actionDigest: { hash, sizeBytes: blobSizes.get(hash) ?? 0 },
       inlineStdout: false,
       inlineStderr: false,
       inlineOutputFiles: [],

@@ -1,4 +1,3 @@
-import { chmod, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServiceClient } from '../../../core/rpc/rpc-service.ts';
 import { bytesOf } from '../../../core/streams.ts';
@@ -9,6 +8,7 @@ import {
   type GetActionResultRequest,
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
+import { damageStoredBlob } from '../../setup/stored-blobs.ts';
 import { sampleBlob, sampleBytes } from '../bytes.ts';
 import { openCacheServer } from '../cache-server.ts';
 import { store } from '../directories.ts';
@@ -19,7 +19,7 @@ let client: ServiceClient<typeof ActionCacheDefinition>;
 let seed = 0;
 
 beforeAll(async () => {
-  server = await openCacheServer();
+  server = await openCacheServer({ recentBlobBytes: 0 });
   client = server.channel.client(ActionCacheDefinition);
 });
 afterAll(async () => {
@@ -66,10 +66,9 @@ describe('GetActionResult', () => {
       await server.blobStore.write(digest, bytesOf(bytes));
       const action = freshAction();
       await update(action, result({ stdoutDigest: digest.toMessage() }));
-      const path = `${server.folder}/cas-v1/sha256/${digest.hash.slice(0, 2)}/${digest.hash}`;
-      bytes[size - 1]! ^= 1;
-      await chmod(path, 0o644);
-      await writeFile(path, bytes);
+      await damageStoredBlob(server.folder, digest, (stored) => {
+        stored[size - 1]! ^= 1;
+      });
       await expect(get(action, { inlineStdout: true })).rejects.toMatchObject({
         code: Code.NOT_FOUND,
         message: `no result of action ${action.hash}/100 is cached`,

@@ -10,6 +10,7 @@ import {
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../../proto/gen/google/rpc/error_details.ts';
+import { damageStoredBlob } from '../../setup/stored-blobs.ts';
 import { readAll, sampleBlob, sampleBytes } from '../bytes.ts';
 import { openCacheServer } from '../cache-server.ts';
 import { cut } from '../chunking/chunked-store.ts';
@@ -21,7 +22,7 @@ let server: Awaited<ReturnType<typeof openCacheServer>>;
 let client: ServiceClient<typeof ContentAddressableStorageDefinition>;
 
 beforeAll(async () => {
-  server = await openCacheServer();
+  server = await openCacheServer({ recentBlobBytes: 0 });
   client = server.channel.client(ContentAddressableStorageDefinition);
 });
 afterAll(async () => {
@@ -182,15 +183,7 @@ describe('SpliceBlob', () => {
   it('says NOT_FOUND of a chunk that is found damaged on the way', async () => {
     const { digest, chunks, request } = await uploadChunks(sampleBytes(3 * MIB, 40_009));
     const damaged = chunks[2]?.digest as Digest;
-    const { hash } = damaged;
-    const { truncate, chmod } = await import('node:fs/promises');
-    const path = `${server.folder}/cas-v1/sha256/${hash.slice(0, 2)}/${hash}`;
-    await chmod(path, 0o600);
-    const { readFile, writeFile } = await import('node:fs/promises');
-    const bytes = await readFile(path);
-    bytes[5] = (bytes[5] ?? 0) ^ 1;
-    await truncate(path, 0);
-    await writeFile(path, bytes);
+    await damageStoredBlob(server.folder, damaged);
     await expect(client.spliceBlob(request)).rejects.toMatchObject({
       code: Code.NOT_FOUND,
       message: `Splice ${digest}: 1 chunk is not here: ${damaged}`,

@@ -7,6 +7,7 @@ import {
   ActionResult,
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
+import { damageStoredBlob } from '../../setup/stored-blobs.ts';
 import { inPieces, readAll, sampleBlob } from '../bytes.ts';
 import { openCacheServer } from '../cache-server.ts';
 import { store } from '../directories.ts';
@@ -17,7 +18,7 @@ let base: string;
 let seed = 40_000;
 
 beforeAll(async () => {
-  server = await openCacheServer({ blobBytesMax: 10_000_000 });
+  server = await openCacheServer({ blobBytesMax: 10_000_000, recentBlobBytes: 0 });
   const { port } = await server.listenHttp({ host: '127.0.0.1', port: 0 });
   base = `http://127.0.0.1:${port}`;
 });
@@ -184,9 +185,8 @@ describe('/ac', () => {
     expect((await put(`/ac/${actionDigest.hash}`, encode({ exitCode: 2 }))).status).toBe(400);
     await store(server.blobStore, bytes);
     expect((await put(`/ac/${actionDigest.hash}`, encode({}))).status).toBe(200);
-    const path = join(server.folder, 'cas-v1', 'sha256', output.hash.slice(0, 2), output.hash);
-    await chmod(path, 0o644);
-    await writeFile(path, '');
+    await damageStoredBlob(server.folder, output);
+    expect(await get(`/cas/${output.hash}`)).toBe(404);
     expect(await get(`/ac/${actionDigest.hash}`)).toBe(404);
     await store(server.blobStore, bytes);
     expect(await get(`/ac/${actionDigest.hash}`)).toBe(404);

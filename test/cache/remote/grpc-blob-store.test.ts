@@ -1,5 +1,3 @@
-import { readFile, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BlobStore } from '../../../cache/blob-store.ts';
 import { CodecBudget } from '../../../cache/compression/codec-budget.ts';
@@ -16,6 +14,7 @@ import { bytesOf } from '../../../core/streams.ts';
 import { ContentAddressableStorageDefinition } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { ByteStreamDefinition } from '../../../proto/gen/google/bytestream/bytestream.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
+import { damageStoredBlob } from '../../setup/stored-blobs.ts';
 import { blobStoreContract } from '../blob-store-contract.ts';
 import { inPieces, readAll, sampleBlob } from '../bytes.ts';
 import { openCacheServer } from '../cache-server.ts';
@@ -150,15 +149,13 @@ describe('GrpcBlobStore', () => {
   }
 
   it('finds a blob that rotted on the server missing, and heals it', async () => {
-    await using server = await openCacheServer();
+    await using server = await openCacheServer({ recentBlobBytes: 0 });
     const store = new GrpcBlobStore({ channel: server.channel, instanceName: '' });
     for (const sizeBytes of [1000, 1_000_000]) {
       const blob = sampleBlob(sizeBytes, 5);
       await store.write(blob.digest, bytesOf(blob.bytes));
-      const { hash } = blob.digest;
-      const path = join(server.folder, 'cas-v1', 'sha256', hash.slice(0, 2), hash);
-      expect((await readFile(path)).equals(blob.bytes)).toBe(true);
-      await truncate(path, sizeBytes - 1);
+      await damageStoredBlob(server.folder, blob.digest);
+      await readAll(store, blob.digest).catch((error) => expect(error.code).toBe(Code.DATA_LOSS));
       expect(await readAll(store, blob.digest)).toBeUndefined();
       expect(await store.findMissing([blob.digest])).toEqual([blob.digest]);
       await store.write(blob.digest, bytesOf(blob.bytes));

@@ -1,0 +1,158 @@
+import { linkedAbort } from '../../core/abort.ts';
+import { abortableSource } from '../../core/abortable-source.ts';
+import { Digest, DigestHasher } from '../../core/digest.ts';
+import { invalidArgument } from '../../core/error.ts';
+import { fileError } from '../../core/file-error.ts';
+import { WholeBytes } from '../../core/streams.ts';
+import type { BlobOptions } from '../blob-store.ts';
+import type { IngestOptions } from '../blobs/blob-ingest.ts';
+import { bytesMismatch } from '../blobs/bytes-mismatch.ts';
+import { UploadRaces, type UploadRunner } from '../blobs/upload-race.ts';
+import { BufferedHead } from './buffered-head.ts';
+import type { DiskParts } from './disk-parts.ts';
+
+/** Blobs up to this size are records in segments, larger ones files. */
+export const SMALL_BLOB_BYTES_MAX = 64 * 1024;
+/** Small blobs in memory on their way from streams; beyond it they are written as files, which needs none. */
+const BUFFERED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** One upload: who sends what. */
+interface Upload {
+  readonly instance: number;
+  readonly digest: Digest;
+  readonly source: AsyncIterable<Uint8Array>;
+}
+
+/** Takes blobs in. Nobody gets a blob by naming it: bytes are checked to the end also when the store has them. */
+export class DiskUploads {
+  readonly #parts: DiskParts;
+  readonly #races = new UploadRaces();
+  #bufferedBytes = 0;
+
+  constructor(parts: DiskParts) {
+    this.#parts = parts;
+  }
+
+  /** Stores the blob for the instance, in which it is not yet. Kept short for the many that come in one piece. */
+  write(upload: Upload, options: BlobOptions): Promise<void> {
+    const { instance, digest, source } = upload;
+    if (!(source instanceof WholeBytes) || digest.sizeBytes > SMALL_BLOB_BYTES_MAX) {
+      return this.#writeStream(upload, options);
+    }
+    checkBytes(digest, source.bytes);
+    return this.#parts.segments.write(digest, source.bytes, instance);
+  }
+
+  /** Stores bytes whose digest nobody said. */
+  async ingest(
+    instance: number,
+    source: AsyncIterable<Uint8Array>,
+    { digestFunction, bytesMax, hash, signal }: IngestOptions,
+  ): Promise<Digest> {
+    const what = hash ?? 'a blob';
+    using abort = linkedAbort(signal);
+    try {
+      using loan = this.#borrow(Math.min(SMALL_BLOB_BYTES_MAX, bytesMax));
+      const head = new BufferedHead(abortableSource(source, abort.signal), loan.bytes);
+      const bytes = await head.whole();
+      if (bytes !== undefined) {
+        const digest = Digest.ofBytes(bytes, digestFunction);
+        if (hash !== undefined && hash !== digest.hash) throw bytesMismatch(hash, digest);
+        if (!digest.isEmpty) await this.#parts.segments.write(digest, bytes, instance);
+        return digest;
+      }
+      const { signal } = abort;
+      const staging = { digestFunction, bytesMax, what, signal, onMoved: () => undefined };
+      await using staged = await this.#parts.files.stage(head.rest(), staging);
+      const { digest } = staged;
+      if (hash !== undefined && hash !== digest.hash) throw bytesMismatch(hash, digest);
+      await this.#parts.fileBlobs.commit(staged, () => false);
+      await this.#parts.grant(instance, digest);
+      return digest;
+    } catch (error) {
+      throw fileError(error, `Write ${what}`);
+    }
+  }
+
+  async #writeStream(upload: Upload, { signal }: BlobOptions): Promise<void> {
+    const { instance, digest } = upload;
+    // Uploads to other instances do not count: theirs do not show that this client has the bytes.
+    using runner = this.#races.enter(`${instance} ${digest.key}`, { signal });
+    await runner.start();
+    if (runner.beaten) return;
+    try {
+      if (this.#parts.isStored(digest)) await this.#writeStored(upload, runner);
+      else if (!(await this.#writeBuffered(upload, runner))) await this.#writeFile(upload, runner);
+    } catch (error) {
+      if (runner.beaten) return;
+      throw fileError(error, `Write ${digest}`);
+    }
+    runner.win();
+  }
+
+  /** The bytes are here already, from another instance. */
+  async #writeStored({ instance, digest, source }: Upload, runner: UploadRunner): Promise<void> {
+    const hasher = new DigestHasher(digest.digestFunction);
+    for await (const chunk of abortableSource(source, runner.signal)) {
+      if (hasher.sizeBytes + chunk.byteLength > digest.sizeBytes) throw tooMany(digest);
+      runner.moved();
+      hasher.update(chunk);
+    }
+    const seen = hasher.digest();
+    if (!seen.equals(digest)) throw bytesMismatch(digest.toString(), seen);
+    await this.#parts.grant(instance, digest);
+  }
+
+  /** Small blobs go through memory, while there is some. */
+  async #writeBuffered({ instance, digest, source }: Upload, runner: UploadRunner): Promise<boolean> {
+    if (digest.sizeBytes > SMALL_BLOB_BYTES_MAX) return false;
+    using loan = this.#borrow(digest.sizeBytes);
+    if (loan.bytes < digest.sizeBytes) return false;
+    const bytes = Buffer.allocUnsafe(digest.sizeBytes);
+    let filled = 0;
+    for await (const chunk of abortableSource(source, runner.signal)) {
+      if (filled + chunk.byteLength > digest.sizeBytes) throw tooMany(digest);
+      runner.moved();
+      bytes.set(chunk, filled);
+      filled += chunk.byteLength;
+    }
+    checkBytes(digest, bytes.subarray(0, filled));
+    await this.#parts.segments.write(digest, bytes, instance);
+    return true;
+  }
+
+  async #writeFile({ instance, digest, source }: Upload, runner: UploadRunner): Promise<void> {
+    await using staged = await this.#parts.files.stage(source, {
+      digestFunction: digest.digestFunction,
+      bytesMax: digest.sizeBytes,
+      what: digest.toString(),
+      signal: runner.signal,
+      onMoved: () => runner.moved(),
+    });
+    if (!staged.digest.equals(digest)) throw bytesMismatch(digest.toString(), staged.digest);
+    await this.#parts.fileBlobs.commit(staged, () => runner.beaten);
+    if (!runner.beaten) await this.#parts.grant(instance, digest);
+  }
+
+  /** Memory for a blob; 0 bytes of it when too many have some. */
+  #borrow(bytes: number): Disposable & { readonly bytes: number } {
+    const granted = this.#bufferedBytes + bytes > BUFFERED_BYTES_MAX ? 0 : bytes;
+    this.#bufferedBytes += granted;
+    return {
+      bytes: granted,
+      [Symbol.dispose]: () => {
+        this.#bufferedBytes -= granted;
+      },
+    };
+  }
+}
+
+function checkBytes(digest: Digest, bytes: Uint8Array): void {
+  if (bytes.byteLength > digest.sizeBytes) throw tooMany(digest);
+  const seen = Digest.ofBytes(bytes, digest.digestFunction);
+  if (!seen.equals(digest)) throw bytesMismatch(digest.toString(), seen);
+}
+
+function tooMany(digest: Digest) {
+  return invalidArgument(`Write ${digest}: more than ${digest.sizeBytes} bytes arrived`);
+}

@@ -1,0 +1,95 @@
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Digest, digestFunctionName, digestFunctions } from '../../core/digest.ts';
+import { isIngotError } from '../../core/error.ts';
+import { fileError } from '../../core/file-error.ts';
+import type { Logger } from '../../core/log/logger.ts';
+import type { BlobFiles } from '../blobs/blob-files.ts';
+import type { StagedFile } from '../blobs/staged-file.ts';
+import { type BlobIndex, IN_FILE } from './blob-index.ts';
+import { indexWordsOf } from './index-words.ts';
+import { nowSeconds } from './now-seconds.ts';
+
+/** What {@link FileBlobs} depend on. */
+export interface FileBlobsDependencies {
+  readonly files: BlobFiles;
+  readonly index: BlobIndex;
+  readonly logger: Logger;
+}
+
+/** The blobs that are files of their own, and their place in the index. A file is in no instance until it is linked. */
+export class FileBlobs {
+  readonly #files: BlobFiles;
+  readonly #index: BlobIndex;
+  readonly #logger: Logger;
+
+  constructor({ files, index, logger }: FileBlobsDependencies) {
+    this.#files = files;
+    this.#index = index;
+    this.#logger = logger;
+  }
+
+  /** Enters all files into the index, in no instance, and says what they are. */
+  async enterAll(): Promise<Digest[]> {
+    const digests: Digest[] = [];
+    for (const folder of await this.#files.layout.fanOutFolders()) {
+      for (const name of readdirSync(folder)) {
+        const digest = this.#enter(folder, name);
+        if (digest !== undefined) digests.push(digest);
+      }
+      // The calls block, since they take 5 µs each; others get their turn between folders.
+      await nextTurn();
+    }
+    return digests;
+  }
+
+  /** Moves a staged file to its place; in the index it is in no instance yet. */
+  async commit(staged: StagedFile, unless: () => boolean): Promise<void> {
+    const { digest } = staged;
+    await this.#files.commit(
+      staged,
+      () => unless() || this.#find(digest) >= 0,
+      () => this.#add(digest, nowSeconds()),
+    );
+  }
+
+  /** Says that the file is gone. */
+  forget(digest: Digest): void {
+    const id = this.#find(digest);
+    if (id >= 0 && this.#index.segmentOf(id) === IN_FILE) this.#index.remove(id);
+  }
+
+  #find(digest: Digest): number {
+    return this.#index.find(indexWordsOf(digest), digest.digestFunction, digest.sizeBytes);
+  }
+
+  #add(digest: Digest, seconds: number): void {
+    const words = indexWordsOf(digest);
+    const { digestFunction, sizeBytes } = digest;
+    // A file of the wrong length stood in its place.
+    const wrong = this.#index.findHash(words, digestFunction);
+    if (wrong >= 0) this.#index.remove(wrong);
+    const id = this.#index.add({ words, digestFunction, sizeBytes }, seconds);
+    this.#index.place(id, IN_FILE, 0);
+  }
+
+  #enter(folder: string, name: string): Digest | undefined {
+    try {
+      const { size, mtimeMs } = statSync(join(folder, name));
+      const digest = Digest.of(name, size, functionNamed(basename(dirname(folder))));
+      if (digest.isEmpty) return undefined;
+      this.#add(digest, Math.floor(mtimeMs / 1000));
+      return digest;
+    } catch (error) {
+      if (!isIngotError(error)) throw fileError(error, 'Look for blobs');
+      // Also an empty file: no hash but that of nothing goes with it, and an upload puts the blob in its place.
+      this.#logger.warn({ folder, name }, 'a file among the blobs is no blob');
+      return undefined;
+    }
+  }
+}
+
+function functionNamed(name: string): (typeof digestFunctions)[number] | undefined {
+  return digestFunctions.find((digestFunction) => digestFunctionName(digestFunction) === name);
+}

@@ -1,0 +1,245 @@
+import { Digest } from '../../core/digest.ts';
+import { internal } from '../../core/error.ts';
+import type { FailPoints } from '../../core/fail-point.ts';
+import { fileError } from '../../core/file-error.ts';
+import type { Logger } from '../../core/log/logger.ts';
+import { bytesOf } from '../../core/streams.ts';
+import type { ByteSpan } from '../blobs/byte-range.ts';
+import type { Quarantine } from '../blobs/quarantine.ts';
+import { type BlobIndex, type BlobPlace, IN_FILE } from './blob-index.ts';
+import { indexWordsOf } from './index-words.ts';
+import { nowSeconds } from './now-seconds.ts';
+import { RecentRing } from './recent-ring.ts';
+import type { SegmentAppend } from './segment-append.ts';
+import { SegmentLog } from './segment-log.ts';
+import { RECORD_HEADER_BYTES, type RecordFields, RecordKind } from './segment-record.ts';
+
+/** Larger ones would push too many others out of the ring. */
+const RING_BLOB_BYTES_MAX = 64 * 1024;
+/** Read on the spot: from the page cache 64 KiB take 15 µs, a trip through the thread pool as much again. */
+const READ_NOW_BYTES_MAX = 64 * 1024;
+
+/** What {@link SegmentBlobs} depend on. */
+export interface SegmentBlobsDependencies {
+  readonly folder: string;
+  readonly logger: Logger;
+  readonly failPoints: FailPoints;
+  readonly segmentBytes: number;
+  /** Memory for copies of small blobs written or read last. */
+  readonly recentBlobBytes: number;
+  readonly index: BlobIndex;
+  readonly quarantine: Quarantine;
+}
+
+/**
+ * The blobs that are records in segments. A blob is in the index from the moment it is submitted, but pending, so
+ * that nobody is told of it before it is durable, and others who write it wait for the same commit.
+ */
+export class SegmentBlobs implements AsyncDisposable {
+  readonly #index: BlobIndex;
+  readonly #logger: Logger;
+  readonly #quarantine: Quarantine;
+  readonly #ring: RecentRing;
+  readonly #pending = new Map<number, Promise<void>>();
+  readonly #log: SegmentLog;
+  /** The highest number of an instance in the records that were there at start. */
+  readonly instanceMax: number;
+  /** There were no segments at start. */
+  readonly isNew: boolean;
+
+  private constructor(
+    { index, logger, quarantine, recentBlobBytes }: SegmentBlobsDependencies,
+    log: SegmentLog,
+    instanceMax: number,
+  ) {
+    this.#index = index;
+    this.#logger = logger;
+    this.#quarantine = quarantine;
+    this.#ring = new RecentRing(recentBlobBytes);
+    this.#log = log;
+    this.instanceMax = instanceMax;
+    this.isNew = log.segments.size === 0;
+  }
+
+  /** Opens the segments and enters what they hold into the index, in which the files must be already. */
+  static async open(dependencies: SegmentBlobsDependencies): Promise<SegmentBlobs> {
+    let blobs: SegmentBlobs | undefined;
+    let instanceMax = 0;
+    const log = await SegmentLog.open(dependencies, {
+      replay: (record, segment) => {
+        instanceMax = Math.max(instanceMax, record.instance);
+        enter(dependencies.index, record, segment);
+      },
+      appended: (append, segment, offset) => {
+        if (blobs !== undefined) blobs.#appended(append, segment, offset);
+      },
+      failed: (append) => {
+        if (blobs !== undefined) blobs.#failed(append);
+      },
+    });
+    blobs = new SegmentBlobs(dependencies, log, instanceMax);
+    return blobs;
+  }
+
+  /** Bytes of all segments. */
+  get sizeBytes(): number {
+    return this.#log.sizeBytes;
+  }
+
+  /** Stores bytes that are known to be the digest's; resolves when they are durable and in the instance. */
+  write(digest: Digest, bytes: Uint8Array, instance: number): Promise<void> {
+    const words = indexWordsOf(digest);
+    const known = this.#index.find(words, digest.digestFunction, digest.sizeBytes);
+    if (known >= 0) return this.#writeKnown(known, { digest, bytes, instance });
+    const seconds = nowSeconds();
+    const id = claim(this.#index, digest, { words, seconds });
+    const { sizeBytes } = digest;
+    if (sizeBytes <= RING_BLOB_BYTES_MAX) this.#index.setRing(id, this.#ring.put(bytes));
+    const done = this.#log.append({ kind: RecordKind.blob, digest, id, instance, seconds, payload: bytes });
+    this.#pending.set(id, done);
+    return done;
+  }
+
+  /** Makes a blob that is here visible in one more instance; the caller has seen all its bytes. */
+  link(digest: Digest, instance: number): Promise<void> {
+    return this.#log.append({ kind: RecordKind.link, digest, id: -1, instance, seconds: nowSeconds() });
+  }
+
+  /** The bytes, checked unless they were in this process's memory since; undefined when they turn out to be damaged. */
+  read(id: number, digest: Digest, { start, end }: ByteSpan): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const recent = this.#ring.get(this.#index.ringOf(id), start, end);
+    if (recent !== undefined) return Promise.resolve(bytesOf(recent));
+    return this.#readChecked(id, digest, { start, end });
+  }
+
+  /** Waits until the blob, if it is on its way into a segment, is durable or gone. */
+  async settled(digest: Digest): Promise<void> {
+    const id = this.#index.find(indexWordsOf(digest), digest.digestFunction, digest.sizeBytes);
+    await this.#pending.get(id);
+  }
+
+  /** Waits for what is under way and closes the files. */
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #writeKnown(
+    id: number,
+    blob: { readonly digest: Digest; readonly bytes: Uint8Array; readonly instance: number },
+  ): Promise<void> {
+    const { digest, bytes, instance } = blob;
+    const pending = this.#pending.get(id);
+    if (pending !== undefined) {
+      await pending;
+      return this.write(digest, bytes, instance);
+    }
+    if (this.#index.instances.has(id, instance)) return;
+    await this.link(digest, instance);
+    const now = this.#index.find(indexWordsOf(digest), digest.digestFunction, digest.sizeBytes);
+    // It may have gone while the link was written.
+    if (now < 0 || !this.#index.instances.has(now, instance)) await this.write(digest, bytes, instance);
+  }
+
+  async #readChecked(
+    id: number,
+    digest: Digest,
+    { start, end }: Pick<ByteSpan, 'start' | 'end'>,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const place: BlobPlace = { segment: this.#index.segmentOf(id), offset: this.#index.offsetOf(id) };
+    const segment = this.#log.segments.get(place.segment);
+    if (segment === undefined) throw internal(`Read ${digest}: segment ${place.segment} is not open`);
+    const at = place.offset + RECORD_HEADER_BYTES;
+    let bytes: Buffer;
+    try {
+      bytes =
+        digest.sizeBytes <= READ_NOW_BYTES_MAX
+          ? segment.readNow(at, digest.sizeBytes)
+          : await segment.read(at, digest.sizeBytes);
+    } catch (error) {
+      throw fileError(error, `Read ${digest}`);
+    }
+    const seen = Digest.ofBytes(bytes, digest.digestFunction);
+    if (!seen.equals(digest)) {
+      await this.#expel(digest, place, { bytes, seen });
+      return undefined;
+    }
+    if (digest.sizeBytes <= RING_BLOB_BYTES_MAX && this.#index.isAt(id, place)) {
+      this.#index.setRing(id, this.#ring.put(bytes));
+    }
+    return bytesOf(bytes.subarray(start, end));
+  }
+
+  /** Takes a damaged blob out, for good: the next upload of it is stored anew. */
+  async #expel(
+    digest: Digest,
+    place: BlobPlace,
+    { bytes, seen }: { readonly bytes: Uint8Array; readonly seen: Digest },
+  ): Promise<void> {
+    const id = this.#index.find(indexWordsOf(digest), digest.digestFunction, digest.sizeBytes);
+    // Another reader took it out, or it was moved before the segment went.
+    if (id < 0 || !this.#index.isAt(id, place)) return;
+    this.#index.remove(id);
+    await this.#quarantine.keep(bytes, { digest, seen });
+    try {
+      await this.#log.append({ kind: RecordKind.drop, digest, id: -1, instance: 0, seconds: nowSeconds() });
+    } catch (error) {
+      this.#logger.error(
+        { error, hash: digest.hash },
+        'a damaged blob could not be struck off; it is until a restart',
+      );
+    }
+  }
+
+  #appended({ kind, digest, id, instance }: SegmentAppend, segment: number, offset: number): void {
+    if (kind === RecordKind.drop) return;
+    if (kind === RecordKind.blob) {
+      this.#index.place(id, segment, offset);
+      this.#index.instances.add(id, instance);
+      this.#pending.delete(id);
+      return;
+    }
+    const linked = this.#index.find(indexWordsOf(digest), digest.digestFunction, digest.sizeBytes);
+    if (linked >= 0 && !this.#index.isPending(linked)) this.#index.instances.add(linked, instance);
+  }
+
+  #failed({ kind, id }: SegmentAppend): void {
+    if (kind !== RecordKind.blob) return;
+    this.#index.remove(id);
+    this.#pending.delete(id);
+  }
+}
+
+/** An entry for a blob that has none. A file of the wrong length may stand for its hash: it is no longer asked for. */
+function claim(
+  index: BlobIndex,
+  { digestFunction, sizeBytes }: Pick<Digest, 'digestFunction' | 'sizeBytes'>,
+  { words, seconds }: { readonly words: Int32Array; readonly seconds: number },
+): number {
+  const wrong = index.findHash(words, digestFunction);
+  if (wrong >= 0) index.remove(wrong);
+  return index.add({ words, digestFunction, sizeBytes }, seconds);
+}
+
+/** What a record found at start means for the index. */
+function enter(
+  index: BlobIndex,
+  { kind, digest, instance, seconds, offset }: RecordFields,
+  segment: number,
+): void {
+  const words = indexWordsOf(digest);
+  const { digestFunction, sizeBytes } = digest;
+  let id = index.find(words, digestFunction, sizeBytes);
+  if (kind === RecordKind.blob) {
+    if (id < 0) id = claim(index, digest, { words, seconds });
+    if (index.isPending(id) || index.segmentOf(id) !== IN_FILE) index.place(id, segment, offset);
+    index.instances.add(id, instance);
+    index.use(id, seconds);
+  } else if (id >= 0 && kind === RecordKind.link) index.instances.add(id, instance);
+  // Of a blob that has since been stored as a file, what came before counts no more.
+  else if (id >= 0 && index.segmentOf(id) === IN_FILE) index.instances.clear(id);
+  else if (id >= 0) index.remove(id);
+}
