@@ -41,9 +41,9 @@ export class ProcessMetrics implements MetricSource, Disposable {
     const over = (nanoseconds: number): number =>
       this.#lag.count === 0 ? 0 : Math.max(0, nanoseconds / NANOSECONDS - LAG_RESOLUTION_MS / 1000);
     const points = [
-      { labels: { quantile: '0.5' }, value: over(this.#lag.percentile(50)) },
-      { labels: { quantile: '0.99' }, value: over(this.#lag.percentile(99)) },
-      { labels: { quantile: '1' }, value: over(this.#lag.max) },
+      { labels: { of: 'median' }, value: over(this.#lag.percentile(50)) },
+      { labels: { of: 'p99' }, value: over(this.#lag.percentile(99)) },
+      { labels: { of: 'max' }, value: over(this.#lag.max) },
     ];
     this.#lag.reset();
     return gauge(

@@ -11,12 +11,15 @@ export class UpFarm implements AsyncDisposable {
   readonly process: IngotProcess;
   readonly data: string;
   readonly endpoint: string;
+  /** Where HTTP listens. */
+  readonly http: string;
   readonly #isOwnFolder: boolean;
 
   private constructor(process: IngotProcess, data: string, ready: string, isOwnFolder: boolean) {
     this.process = process;
     this.data = data;
     this.endpoint = /grpc=(\S+)/.exec(ready)?.[1] ?? '';
+    this.http = /http=(\S+)/.exec(ready)?.[1] ?? '';
     this.#isOwnFolder = isOwnFolder;
   }
 

@@ -63,6 +63,7 @@ function addSample({ type, samples }: Family, family: string, line: string): voi
   assert(name.startsWith(family) && allowed.includes(suffix), `${name} is not of ${family}`);
   const pairs = [...labels.matchAll(LABEL)].map(([pair]) => pair).sort();
   const key = pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
+  assert(!/\bquantile=/.test(labels), `${name} is no summary and has quantiles`);
   assert(!samples.has(key), `sample ${key} is there twice`);
   samples.set(key, value === '+Inf' ? Number.POSITIVE_INFINITY : Number(value));
 }
