@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { byteSize } from '../core/config/config-values.ts';
+import { tierConfigShape } from './tier/tier-config.ts';
 
 const TIB = 2 ** 40;
 
@@ -13,6 +14,7 @@ export const cacheConfigSchema = z.object({
   recentBlobBytes: byteSize({ min: 0, max: TIB }).prefault('32MiB'),
   /** Clients may file action results of their own (UpdateActionResult, PUT /ac), as `--remote_cache` does. */
   actionCacheUpdates: z.boolean().default(true),
+  ...tierConfigShape,
   /** For tests: where to die, such as `cas.after_write:3`; see core/fail-point.ts. */
   fail: z.string().optional(),
 });

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServerSecurity } from '../core/auth/server-security.ts';
+import { anonymous } from '../core/caller.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
@@ -37,9 +38,8 @@ import { StoredForms } from './compression/stored-forms.ts';
 import type { CacheConfig } from './config.ts';
 import { DiskBlobStore, diskBlobStoreFailPoints } from './disk/disk-blob-store.ts';
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
-import type { InstanceStores, InstanceStoresOf } from './grpc/instance-stores.ts';
 import { mountCache } from './grpc/mount-cache.ts';
-import { sameStoresFor } from './grpc/same-stores.ts';
+import { storesByInstance } from './grpc/stores-by-instance.ts';
 import { WriteSessions } from './grpc/write-sessions.ts';
 import { CacheHealth } from './health/cache-health.ts';
 import { AuthorisedHttpFolderView } from './http/authorised-http-folder-view.ts';
@@ -55,6 +55,7 @@ import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
 import { CacheCounters } from './metered/cache-counters.ts';
 import { MeteredActionCache } from './metered/metered-action-cache.ts';
 import { MeteredBlobStore } from './metered/metered-blob-store.ts';
+import { openTier, type Tier } from './tier/open-tier.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
 export interface Cache {
@@ -81,14 +82,13 @@ export async function composeCache(
   { logger, lifecycle, metrics = new MetricRegistry() }: RoleHost,
 ): Promise<Cache> {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
-  const { disk, records, logStreams, sessions, failPoints } = await openStorage(config, {
+  const { folder, disk, records, logStreams, sessions, failPoints } = await openStorage(config, {
     logger,
     lifecycle,
   });
   const stored = disk.forInstance('');
   const chunkLists = await LevelChunkLists.open({ records, failPoints });
   const chunked = new ChunkedBlobStore({ inner: stored, lists: chunkLists });
-  const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(chunked), blobBytesMax });
   const forms = lifecycle.use(
     'compressed forms',
     new StoredForms({
@@ -98,21 +98,25 @@ export async function composeCache(
       logger,
     }),
   );
-  const filed = new LevelActionCache({ records, logger, failPoints });
-  const actionCache = checkedResults(filed, { blobStore, logger });
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
-  const metered = meter({ blobStore, actionCache }, metrics);
-  const storesOf = authorisedStoresOf(sameStoresFor(metered.stores));
+  const localResults = new LevelActionCache({ records, logger, failPoints });
+  const host = { logger, lifecycle, metrics };
+  const tier = await openTier(config, host, {
+    folder,
+    localBlobs: () => chunked,
+    localResults,
+  });
+  const behind = storesBehind({ local: chunked, localResults, tier, config, logger, metrics });
   metrics.add({ metrics: () => storeMetrics(disk, sessions) });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
-    ...metered.stores,
+    ...behind.stores,
     logStreams,
     cacheCapabilities: capabilities,
     addServices(rpc, { execution } = {}) {
       mountCache(rpc, {
-        storesOf,
+        storesOf: behind.storesOf,
         forms,
         logStreams,
         sessions,
@@ -122,27 +126,18 @@ export async function composeCache(
         executionCapabilities: execution,
       });
     },
-    status: () => cacheStatus(metered.counters),
+    status: () => cacheStatus(behind.counters),
     drain() {
-      metered.health.close();
+      behind.health.close();
       logStreams.drain();
     },
     async listenHttp(address, security) {
       const lookup = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
-      const parts = {
-        ...metered,
-        storesOf,
-        files: stored,
-        lookup,
-        records,
-        config,
-        logger,
-        metrics,
-        security,
-      };
+      const parts = { ...behind, files: stored, lookup, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
         corruptBlobs: disk.corruptBlobs,
         uploads: sessions.size,
+        ...(tier === undefined ? {} : { tier: tier.status() }),
       }));
       lifecycle.use('HTTP server', server);
       return server.listen(address);
@@ -150,13 +145,13 @@ export async function composeCache(
   };
 }
 
-/** The results that are of use: all their blobs are here. Those asked for lately are in memory. */
-function checkedResults(
-  inner: DroppableActionCache,
-  { blobStore, logger }: { readonly blobStore: BlobStore; readonly logger: Logger },
-): ActionCache {
-  const complete = new CompletenessCheckingActionCache({ inner, blobStore, logger });
-  return new RememberingActionCache({ inner: complete, blobStore, recent: new RecentResults() });
+interface StoresBehind {
+  readonly local: BlobStore;
+  readonly localResults: DroppableActionCache;
+  readonly tier: Tier | undefined;
+  readonly config: CacheConfig;
+  readonly logger: Logger;
+  readonly metrics: MetricRegistry;
 }
 
 /** Opens what the cache keeps on disk; it is closed in the opposite order. */
@@ -184,22 +179,29 @@ async function openStorage(
   const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
   const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
   const sessions = lifecycle.use('uploads', new WriteSessions());
-  return { disk, records, logStreams, sessions, failPoints };
+  return { folder, disk, records, logStreams, sessions, failPoints };
 }
 
-/** The stores as clients see them, with what is counted there. */
-function meter({ blobStore, actionCache }: InstanceStores, metrics: MetricRegistry) {
+/** The stores as clients see them, over those of this machine or of the tier: counted, limited, results complete. */
+function storesBehind({ local, localResults, tier, config, logger, metrics }: StoresBehind) {
+  const { blobBytesMax } = config;
   const counters = new CacheCounters();
   metrics.add(counters);
-  const meteredBlobs = new MeteredBlobStore({ inner: blobStore, counters });
-  return {
-    counters,
-    stores: {
-      blobStore: meteredBlobs,
-      actionCache: new MeteredActionCache({ inner: actionCache, counters }),
-    },
-    health: new CacheHealth({ blobStore: meteredBlobs, counters }),
-  };
+  const recent = new RecentResults();
+  const storesOf = storesByInstance((instanceName) => {
+    const kept = tier?.blobStore(instanceName) ?? local;
+    const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(kept), blobBytesMax });
+    const filed = tier?.actionCache ?? localResults;
+    const complete = new CompletenessCheckingActionCache({ inner: filed, blobStore, logger });
+    const results = new RememberingActionCache({ inner: complete, blobStore, recent });
+    return {
+      blobStore: new MeteredBlobStore({ inner: blobStore, counters }),
+      actionCache: new MeteredActionCache({ inner: results, counters }),
+    };
+  });
+  const stores = storesOf('', anonymous);
+  const health = new CacheHealth({ blobStore: stores.blobStore, counters });
+  return { storesOf: authorisedStoresOf(storesOf), stores, counters, health };
 }
 
 function storeMetrics({ corruptBlobs }: DiskBlobStore, { size }: WriteSessions): MetricFamily[] {
@@ -223,8 +225,7 @@ function cacheStatus({ actionReads }: CacheCounters): CacheStatus {
   };
 }
 
-interface HttpParts extends Pick<ReturnType<typeof meter>, 'counters' | 'health'> {
-  readonly storesOf: InstanceStoresOf;
+interface HttpParts extends Omit<ReturnType<typeof storesBehind>, 'stores'> {
   readonly files: BlobIngest;
   readonly lookup: BlobLookup;
   readonly records: LevelRecords;

@@ -56,6 +56,23 @@ export const CACHE_FLAGS: readonly RoleFlag[] = [
   ['--blob-bytes-max <size>', 'largest blob that is taken (default 256GiB)'],
   ['--recent-blob-bytes <size>', 'memory for small blobs written or read last (default 32MiB)'],
   ['--action-cache-updates <true|false>', 'clients may write action results of their own (default true)'],
+  ['--tier <s3://bucket/prefix>', 'object store behind this cache, shared with others (default: none)'],
+  ['--tier-endpoint <url>', "the object store's URL (default: AWS's for the region)"],
+  [
+    '--tier-region <name>',
+    'its region (default: as AWS variables and files say; us-east-1 with an endpoint)',
+  ],
+  [
+    '--tier-path-style <true|false>',
+    'the bucket is in the path, not in the host name (default: with an endpoint)',
+  ],
+  ['--tier-write <queue|sync>', 'answer a write when its upload is recorded, or done (default queue)'],
+  ['--tier-timeout <time>', 'how long an answer may take to begin, or a transfer stand still (default 5s)'],
+  ['--tier-sync-wait <time>', 'how long a write waits with sync, before it is UNAVAILABLE (default 60s)'],
+  ['--tier-remember <time>', 'how long it is remembered that the object store has a blob (default 10m)'],
+  ['--tier-uploads <count>', 'uploads to it at once (default 8)'],
+  ['--tier-queue-uploads <count>', 'uploads that may be pending before writes wait (default 50000)'],
+  ['--tier-queue-bytes <size>', 'bytes that may be pending before writes wait (default 16GiB)'],
 ];
 
 /** Of the scheduler. */

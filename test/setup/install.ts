@@ -1,6 +1,7 @@
 /**
- * Brings what the tests need onto this machine: Debian packages (when root), a CUDA toolchain and sccache. Does
- * nothing, in well under a second, when all is there. Where something cannot be had it says so, and fails only in CI.
+ * Brings what the tests need onto this machine: Debian packages (when root), a CUDA toolchain, sccache and, where
+ * there is a recent Go, an S3 server. Does nothing, in well under a second, when all is there. Where something cannot be
+ * had it says so, and fails only in CI; without the S3 server it does not fail there either.
  */
 import { installPackages } from '../../cli/doctor/install-packages.ts';
 import { withSystemFolders } from '../../cli/toolchain/find-program.ts';
@@ -8,6 +9,7 @@ import { runProgram } from '../../cli/toolchain/run-program.ts';
 import { debianPackages } from './debian-packages.ts';
 import { installSccache } from './install-sccache.ts';
 import { installToolchain } from './install-toolchain.ts';
+import { installVersitygw } from './install-versitygw.ts';
 
 const options = {
   runProgram,
@@ -22,4 +24,5 @@ const havePackages = await installPackages({
 });
 const haveToolchain = await installToolchain(options);
 const haveSccache = await installSccache(options);
+await installVersitygw(options);
 if (process.env.CI === 'true' && !(havePackages && haveToolchain && haveSccache)) process.exitCode = 1;
