@@ -4,8 +4,9 @@ import { invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
+import type { ChunkList } from './chunk-list.ts';
 import type { ChunkLists } from './chunk-lists.ts';
-import { readChunks } from './chunk-read.ts';
+import { type ChunkListCheck, readChunks } from './chunk-read.ts';
 import { type ChunkSpan, chunkSpans } from './chunk-spans.ts';
 import { ChunkedBytes } from './chunked-bytes.ts';
 import { announcedFastCdcParams } from './fast-cdc-params.ts';
@@ -32,6 +33,8 @@ export interface ChunkedBlobStoreDependencies {
 export class ChunkedBlobStore implements BlobStore {
   readonly #inner: BlobStore;
   readonly #lists: ChunkLists;
+  /** Lists whose chunks were hashed together since they were read from disk. */
+  readonly #verified = new WeakSet<ChunkList>();
   readonly #splices = new Semaphore(SPLICES_AT_ONCE);
 
   constructor({ inner, lists }: ChunkedBlobStoreDependencies) {
@@ -85,11 +88,17 @@ export class ChunkedBlobStore implements BlobStore {
     return readChunks({
       digest,
       spans,
-      isWhole: span.whole,
       inner: this.#inner,
       options,
-      onMismatch: () => this.#lists.drop(digest),
+      check: span.whole && !this.#verified.has(list) ? this.#checkOf(digest, list) : undefined,
     });
+  }
+
+  #checkOf(digest: Digest, list: ChunkList): ChunkListCheck {
+    return {
+      onGood: () => void this.#verified.add(list),
+      onBad: () => this.#lists.drop(digest),
+    };
   }
 
   async #splice(digest: Digest, source: ChunkedBytes, options: BlobOptions): Promise<void> {
@@ -105,6 +114,7 @@ export class ChunkedBlobStore implements BlobStore {
     const missing = await this.#inner.findMissing(chunks, options);
     if (missing.length > 0) throw missingChunks(digest, missing);
     await this.#lists.put(digest, source.list);
+    this.#verified.add(source.list);
   }
 }
 

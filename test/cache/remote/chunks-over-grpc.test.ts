@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChunkedBytes } from '../../../cache/chunking/chunked-bytes.ts';
 import { ChunkingBlobStore } from '../../../cache/chunking/chunking-blob-store.ts';
+import { CodecBudget } from '../../../cache/compression/codec-budget.ts';
+import { TransientForms } from '../../../cache/compression/transient-forms.ts';
 import { contentAddressableStorageService } from '../../../cache/grpc/content-addressable-storage-service.ts';
 import { sameStoresFor } from '../../../cache/grpc/same-stores.ts';
 import { announcedChunking } from '../../../cache/remote/announced-chunking.ts';
@@ -48,6 +50,7 @@ async function openFront(cacheChannel: RpcChannel) {
         actionCache: { get: notAsked, put: notAsked },
       }),
       splitter: new GrpcBlobSplitter(remote),
+      forms: new TransientForms(new CodecBudget()),
     }),
   );
   const { port } = await rpc.listen({ host: '127.0.0.1', port: 0 });
