@@ -33,8 +33,8 @@ export interface ChunkedBlobStoreDependencies {
 export class ChunkedBlobStore implements BlobStore {
   readonly #inner: BlobStore;
   readonly #lists: ChunkLists;
-  /** Lists whose chunks were hashed together since they were read from disk. */
-  readonly #verified = new WeakSet<ChunkList>();
+  /** Lists whose chunks were hashed together since they were read from disk, by the blob they were found to be. */
+  readonly #verified = new WeakMap<ChunkList, Digest>();
   readonly #splices = new Semaphore(SPLICES_AT_ONCE);
 
   constructor({ inner, lists }: ChunkedBlobStoreDependencies) {
@@ -90,13 +90,16 @@ export class ChunkedBlobStore implements BlobStore {
       spans,
       inner: this.#inner,
       options,
-      check: span.whole && !this.#verified.has(list) ? this.#checkOf(digest, list) : undefined,
+      check:
+        span.whole && this.#verified.get(list)?.equals(digest) !== true
+          ? this.#checkOf(digest, list)
+          : undefined,
     });
   }
 
   #checkOf(digest: Digest, list: ChunkList): ChunkListCheck {
     return {
-      onGood: () => void this.#verified.add(list),
+      onGood: () => void this.#verified.set(list, digest),
       onBad: () => this.#lists.drop(digest),
     };
   }
@@ -114,7 +117,7 @@ export class ChunkedBlobStore implements BlobStore {
     const missing = await this.#inner.findMissing(chunks, options);
     if (missing.length > 0) throw missingChunks(digest, missing);
     await this.#lists.put(digest, source.list);
-    this.#verified.add(source.list);
+    this.#verified.set(source.list, digest);
   }
 }
 

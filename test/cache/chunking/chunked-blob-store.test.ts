@@ -130,7 +130,7 @@ describe('ChunkedBlobStore', () => {
     await using opened = await openChunkedStore();
     const { list } = await opened.splice(sampleBytes(3 * MIB, 10));
     const { digest } = sampleBlob(3 * MIB, 11);
-    await opened.lists.put(digest, { ...list });
+    await opened.lists.put(digest, list);
     await expect(readAll(opened.store, digest)).rejects.toMatchObject({
       code: Code.DATA_LOSS,
       message: `Read ${digest}: its bytes have the hash ${sampleBlob(3 * MIB, 10).digest.hash}`,
