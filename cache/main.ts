@@ -5,7 +5,7 @@ import { anonymous } from '../core/caller.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
-import { counter, gauge, type MetricFamily } from '../core/metrics/metric-family.ts';
+import { gauge, type MetricFamily } from '../core/metrics/metric-family.ts';
 import { MetricRegistry } from '../core/metrics/metric-registry.ts';
 import type { RoleHost } from '../core/role.ts';
 import type { RpcServer } from '../core/rpc/rpc-server.ts';
@@ -55,6 +55,7 @@ import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
 import { CacheCounters } from './metered/cache-counters.ts';
 import { MeteredActionCache } from './metered/metered-action-cache.ts';
 import { MeteredBlobStore } from './metered/metered-blob-store.ts';
+import { type StoreNumbers, storeMetrics } from './metered/store-metrics.ts';
 import { openTier, type Tier } from './tier/open-tier.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
@@ -107,7 +108,7 @@ export async function composeCache(
     localResults,
   });
   const behind = storesBehind({ local: chunked, localResults, tier, config, logger, metrics });
-  metrics.add({ metrics: () => storeMetrics(disk, sessions) });
+  metrics.add({ metrics: () => [...storeMetrics(disk), ...uploadMetrics(sessions)] });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
@@ -126,7 +127,7 @@ export async function composeCache(
         executionCapabilities: execution,
       });
     },
-    status: () => cacheStatus(behind.counters),
+    status: () => cacheStatus(behind.counters, disk),
     drain() {
       behind.health.close();
       logStreams.drain();
@@ -135,7 +136,7 @@ export async function composeCache(
       const lookup = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
       const parts = { ...behind, files: stored, lookup, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
-        corruptBlobs: disk.corruptBlobs,
+        store: { blobs: disk.blobs, bytes: disk.storedBytes, corruptBlobs: disk.corruptBlobs },
         uploads: sessions.size,
         ...(tier === undefined ? {} : { tier: tier.status() }),
       }));
@@ -204,22 +205,16 @@ function storesBehind({ local, localResults, tier, config, logger, metrics }: St
   return { storesOf: authorisedStoresOf(storesOf), stores, counters, health };
 }
 
-function storeMetrics({ corruptBlobs }: DiskBlobStore, { size }: WriteSessions): MetricFamily[] {
-  return [
-    counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', corruptBlobs),
-    gauge(
-      'ingot_uploads_running',
-      'Uploads by ByteStream under way, those that wait to be resumed included.',
-      size,
-    ),
-  ];
+function uploadMetrics({ size }: WriteSessions): MetricFamily[] {
+  const help = 'Uploads by ByteStream under way, those that wait to be resumed included.';
+  return [gauge('ingot_uploads_running', help, size)];
 }
 
-function cacheStatus({ actionReads }: CacheCounters): CacheStatus {
+function cacheStatus({ actionReads }: CacheCounters, { storedBytes, blobs }: StoreNumbers): CacheStatus {
   return {
-    storedBytes: undefined,
+    storedBytes,
     storedBytesMax: undefined,
-    blobs: undefined,
+    blobs,
     actionResultsFound: actionReads.hit,
     actionResultsMissed: actionReads.miss,
   };
