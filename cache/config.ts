@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import { byteSize } from '../core/config/config-values.ts';
+import { byteSize, duration } from '../core/config/config-values.ts';
 import { tierConfigShape } from './tier/tier-config.ts';
 
+const MIB = 2 ** 20;
 const TIB = 2 ** 40;
+const DAY_MS = 86_400_000;
 
 /** Settings of the cache role, by flag, environment (`INGOT_…`) or file; see `readConfig`. */
 export const cacheConfigSchema = z.object({
@@ -10,6 +12,10 @@ export const cacheConfigSchema = z.object({
   data: z.string().min(1, 'expected a folder'),
   /** Largest blob, announced to clients. 256 GiB is above any checkpoint in one file. */
   blobBytesMax: byteSize({ min: 1, max: 1024 * TIB }).prefault('256GiB'),
+  /** Most bytes of blobs that are kept, the oldest being evicted; by default 80 % of what the file system has free for them. */
+  cacheBytes: byteSize({ min: 4 * MIB, max: 1024 * TIB }).optional(),
+  /** How long a build (RequestMetadata's tool_invocation_id) keeps what it used from eviction, after its last call. */
+  invocationTtl: duration({ min: 1000, max: DAY_MS }).prefault('10m'),
   /** Memory for copies of the small blobs written or read last; 0 reads each from the disk. 32 MiB hold a build's hot ones. */
   recentBlobBytes: byteSize({ min: 0, max: TIB }).prefault('32MiB'),
   /** Clients may file action results of their own (UpdateActionResult, PUT /ac), as `--remote_cache` does. */

@@ -5,7 +5,6 @@ import { Digest } from '../../core/digest.ts';
 import { cancelled, invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { BlobOptions, BlobStore } from '../blob-store.ts';
-import type { ChunkTotals } from './chunk-totals.ts';
 import { cutStream } from './cut-stream.ts';
 import type { FastCdcParams } from './fast-cdc-params.ts';
 
@@ -18,7 +17,6 @@ interface StoreChunksOptions {
   readonly store: BlobStore;
   readonly params: FastCdcParams;
   readonly options: BlobOptions;
-  readonly totals: ChunkTotals;
 }
 
 /**
@@ -28,7 +26,7 @@ interface StoreChunksOptions {
 export async function storeChunks(
   digest: Digest,
   source: AsyncIterable<Uint8Array>,
-  { store, params, options, totals }: StoreChunksOptions,
+  { store, params, options }: StoreChunksOptions,
 ): Promise<Digest[]> {
   const { signal, invocationId } = options;
   using abort = linkedAbort(signal);
@@ -37,10 +35,7 @@ export async function storeChunks(
   let sending: Promise<void> = Promise.resolve();
   const send = async (): Promise<void> => {
     await sending;
-    const { sizeBytes } = group;
-    sending = group.store(store, { signal: abort.signal, invocationId }).then((sentBytes) => {
-      totals.add({ sentBytes, presentBytes: sizeBytes - sentBytes });
-    });
+    sending = group.store(store, { signal: abort.signal, invocationId });
     // It is awaited before the next group is sent, or at the end.
     sending.catch(() => undefined);
     group = new Group();
@@ -63,20 +58,20 @@ export async function storeChunks(
   }
 }
 
-/** Chunks that travel together, each stored once. */
+/** Chunks that travel together, each once. */
 class Group {
   readonly #chunks = new Map<string, { readonly digest: Digest; readonly bytes: Uint8Array }>();
   sizeBytes = 0;
 
   add(digest: Digest, bytes: Uint8Array): void {
+    if (this.#chunks.has(digest.key)) return;
     this.#chunks.set(digest.key, { digest, bytes });
     this.sizeBytes += bytes.byteLength;
   }
 
-  /** Returns how many bytes the store lacked. */
-  async store(store: BlobStore, options: BlobOptions): Promise<number> {
+  async store(store: BlobStore, options: BlobOptions): Promise<void> {
     const digests = [...this.#chunks.values()].map(({ digest }) => digest);
-    if (digests.length === 0) return 0;
+    if (digests.length === 0) return;
     const missing = new Set((await store.findMissing(digests, options)).map(({ key }) => key));
     const wanted = [...this.#chunks.values()].filter(({ digest }) => missing.has(digest.key));
     await mapConcurrent(
@@ -85,7 +80,6 @@ class Group {
       ({ digest, bytes }, signal) => store.write(digest, bytesOf(bytes), { ...options, signal }),
       { signal: options.signal },
     );
-    return wanted.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
   }
 }
 

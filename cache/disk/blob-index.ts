@@ -55,6 +55,12 @@ export class BlobIndex {
   #end = 0;
   #capacity = CAPACITY_MIN;
   #fileBytes = 0;
+  readonly #onRemoved: (id: number) => void;
+
+  /** `onRemoved` is told of an id when it is no longer the blob's. */
+  constructor(onRemoved: (id: number) => void = () => undefined) {
+    this.#onRemoved = onRemoved;
+  }
 
   /** Blobs, pending ones included. */
   get size(): number {
@@ -110,6 +116,7 @@ export class BlobIndex {
     this.instances.clear(id);
     this.#sizes[id] = -1;
     this.#free.push(id);
+    this.#onRemoved(id);
   }
 
   /** Where the bytes are; the entry is no longer pending. */

@@ -1,3 +1,4 @@
+import { mkdir, statfs } from 'node:fs/promises';
 import { throwIfAborted } from '../../core/abort.ts';
 import { Digest } from '../../core/digest.ts';
 import { unavailable } from '../../core/error.ts';
@@ -10,15 +11,26 @@ import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import type { BlobHash } from '../blobs/blob-lookup.ts';
 import { spanOf } from '../blobs/byte-range.ts';
 import { IN_FILE } from './blob-index.ts';
+import { BlobUses } from './blob-uses.ts';
 import { DiskParts } from './disk-parts.ts';
+import { DiskRoom } from './disk-room.ts';
+import type { DiskStoreStats } from './disk-store-stats.ts';
 import { DiskUploads } from './disk-uploads.ts';
 import { distinctDigests } from './distinct-digests.ts';
+import { Evictor } from './evictor.ts';
 import { InstanceBlobStore } from './instance-blob-store.ts';
-import { nowSeconds } from './now-seconds.ts';
+import { Refresher } from './refresher.ts';
 import { segmentFailPoints } from './segment-log.ts';
 
-/** A segment of this length is sealed. */
-const SEGMENT_BYTES = 64 * 1024 * 1024;
+/** A segment is sealed at this share of the limit, so that dropping one is a small part of all, */
+const SEGMENT_SHARE = 1 / 32;
+/** but within these bounds: small ones cost a file each, a large one is read whole when its sidecar is lost. */
+const SEGMENT_BYTES_MIN = 1024 * 1024;
+const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
+/** Without a limit set: this share of what the file system has free or we have in use. */
+const DEFAULT_SHARE = 0.8;
+/** Eviction goes on to this share of the limit, so that it is not begun anew for each write. */
+const LOW_WATER = 0.9;
 
 /** Where a process can be made to die while it stores a blob. */
 export const diskBlobStoreFailPoints = [...segmentFailPoints, ...blobFileFailPoints] as const;
@@ -29,7 +41,11 @@ export interface DiskBlobStoreDependencies {
   readonly folder: string;
   readonly logger: Logger;
   readonly failPoints?: FailPoints;
-  /** Length at which a segment is sealed. */
+  /** Most bytes that are kept; undefined is 80 % of what the file system has free for them at start. */
+  readonly limitBytes?: number | undefined;
+  /** How long a build holds what it used, after its last call. */
+  readonly invocationTtlMs: number;
+  /** Length at which a segment is sealed; by default 1/32 of the limit, from 1 to 64 MiB. */
   readonly segmentBytes?: number;
   /** Memory for copies of the small blobs written or read last. */
   readonly recentBlobBytes: number;
@@ -43,23 +59,48 @@ export interface DiskBlobStoreDependencies {
 export class DiskBlobStore implements AsyncDisposable {
   readonly #parts: DiskParts;
   readonly #uploads: DiskUploads;
+  readonly #evictor: Evictor;
+  readonly #refresher: Refresher;
   readonly #failPoints: FailPoints;
   readonly #views = new Map<string, InstanceBlobStore>();
+  /** Most bytes that are kept. */
+  readonly limitBytes: number;
   #closed = false;
 
-  private constructor(parts: DiskParts, failPoints: FailPoints) {
+  private constructor(
+    parts: DiskParts,
+    {
+      limitBytes,
+      failPoints,
+      logger,
+    }: Pick<Required<DiskBlobStoreDependencies>, 'failPoints' | 'logger'> & { readonly limitBytes: number },
+  ) {
+    this.limitBytes = limitBytes;
     this.#parts = parts;
-    this.#uploads = new DiskUploads(parts);
     this.#failPoints = failPoints;
+    const storedBytes = () => parts.storedBytes;
+    this.#evictor = new Evictor({ parts, logger });
+    this.#refresher = new Refresher({ ...parts, limitBytes, storedBytes, logger });
+    const evictTo = (bytes: number) => this.#evictor.evictTo(bytes);
+    const lowWaterBytes = Math.floor(limitBytes * LOW_WATER);
+    this.#uploads = new DiskUploads(parts, new DiskRoom({ limitBytes, lowWaterBytes, storedBytes, evictTo }));
   }
 
   /** Opens the store, its index built from what is on the disk. */
   static async open(dependencies: DiskBlobStoreDependencies): Promise<DiskBlobStore> {
-    const { failPoints = noFailPoints, segmentBytes = SEGMENT_BYTES, ...rest } = dependencies;
+    const { folder, logger, limitBytes: setBytes, failPoints = noFailPoints } = dependencies;
     try {
-      return new DiskBlobStore(await DiskParts.open({ ...rest, failPoints, segmentBytes }), failPoints);
+      await mkdir(folder, { recursive: true });
+      const { bavail, blocks, bsize } = await statfs(folder);
+      const share = (setBytes ?? blocks * bsize) * SEGMENT_SHARE;
+      const segmentBytes = Math.floor(Math.min(Math.max(share, SEGMENT_BYTES_MIN), SEGMENT_BYTES_MAX));
+      const parts = await DiskParts.open({ segmentBytes, ...dependencies, failPoints });
+      const { storedBytes } = parts;
+      const limitBytes = setBytes ?? Math.floor((bavail * bsize + storedBytes) * DEFAULT_SHARE);
+      logger.info({ limitBytes, storedBytes, blobs: parts.index.size }, 'the blob store is open');
+      return new DiskBlobStore(parts, { limitBytes, failPoints, logger });
     } catch (error) {
-      throw fileError(error, `Open blob store ${rest.folder}`);
+      throw fileError(error, `Open blob store ${folder}`);
     }
   }
 
@@ -74,31 +115,32 @@ export class DiskBlobStore implements AsyncDisposable {
     return view;
   }
 
-  /** Damaged blobs met since start. */
-  get corruptBlobs(): number {
-    return this.#parts.files.quarantine.count;
-  }
-
-  /** Blobs in the store. */
-  get blobs(): number {
-    return this.#parts.index.size;
-  }
-
-  /** Bytes of segments and files. */
-  get storedBytes(): number {
-    return this.#parts.segments.sizeBytes + this.#parts.index.fileBytes;
+  /** What it holds, and what became of blobs since start. */
+  get stats(): DiskStoreStats {
+    const { files, index, leases, segments, storedBytes } = this.#parts;
+    return {
+      blobs: index.size,
+      storedBytes,
+      limitBytes: this.limitBytes,
+      segments: segments.log.segments.size,
+      liveInvocations: leases.size,
+      corruptBlobs: files.quarantine.count,
+      evictedBlobs: this.#evictor.evicted.blobs,
+      evictedBytes: this.#evictor.evicted.bytes,
+      refreshedBlobs: this.#refresher.refreshed,
+    };
   }
 
   /** Those of the digests that are absent in the instance, each once; undefined is an instance that has nothing. */
   findMissing(instance: number | undefined, digests: readonly Digest[], options: BlobOptions = {}): Digest[] {
     this.#checkOpen();
     throwIfAborted(options.signal);
+    const uses = this.#usesBy(options);
     const missing: Digest[] = [];
-    const seconds = nowSeconds();
     for (const digest of digests) {
       const id = instance === undefined ? -1 : this.#parts.visible(instance, digest);
       if (id < 0) missing.push(digest);
-      else this.#parts.index.use(id, seconds);
+      else uses.note(id, digest);
     }
     return distinctDigests(missing);
   }
@@ -124,7 +166,7 @@ export class DiskBlobStore implements AsyncDisposable {
     const id = instance === undefined ? -1 : this.#parts.visible(instance, digest);
     if (id < 0) return undefined;
     const { index, segments, files, fileBlobs } = this.#parts;
-    index.use(id, nowSeconds());
+    this.#usesBy(options).note(id, digest);
     if (index.segmentOf(id) !== IN_FILE) return segments.read(id, digest, span);
     const source = await files.read(digest, range, options);
     // Somebody deleted it.
@@ -143,10 +185,15 @@ export class DiskBlobStore implements AsyncDisposable {
     throwIfAborted(options.signal);
     const id = this.#parts.visible(instance, digest);
     if (id >= 0) {
-      this.#parts.index.use(id, nowSeconds());
+      this.#usesBy(options).note(id, digest);
       return;
     }
     await this.#uploads.write({ instance, digest, source }, options);
+    const lease = this.#parts.leases.of(options.invocationId);
+    if (lease !== undefined) {
+      const stored = this.#parts.visible(instance, digest);
+      if (stored >= 0) lease.add(stored);
+    }
     this.#failPoints.pass('cas.before_reply');
   }
 
@@ -161,11 +208,16 @@ export class DiskBlobStore implements AsyncDisposable {
   /** Refuses what comes from now on, waits for what is under way, and closes the files. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#refresher.close();
     await this.#parts.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #usesBy({ invocationId }: BlobOptions): BlobUses {
+    return new BlobUses(this.#parts, this.#refresher, invocationId);
   }
 
   #checkOpen(): void {

@@ -7,6 +7,7 @@ import { BlobIndex } from './blob-index.ts';
 import { FileBlobs } from './file-blobs.ts';
 import { indexWordsOf } from './index-words.ts';
 import { InstanceTable } from './instance-table.ts';
+import { InvocationLeases } from './invocation-leases.ts';
 import { SegmentBlobs } from './segment-blobs.ts';
 
 /** Where blobs are moved in from a store that had no segments: it had no instances either. */
@@ -19,6 +20,8 @@ export interface DiskPartsDependencies {
   readonly failPoints: FailPoints;
   readonly segmentBytes: number;
   readonly recentBlobBytes: number;
+  /** How long a build holds what it used, after its last call. */
+  readonly invocationTtlMs: number;
 }
 
 /** What a disk blob store is made of, and the questions that concern all of it. */
@@ -28,8 +31,12 @@ export class DiskParts implements AsyncDisposable {
   readonly fileBlobs: FileBlobs;
   readonly segments: SegmentBlobs;
   readonly instances: InstanceTable;
+  readonly leases: InvocationLeases;
 
-  private constructor(parts: Pick<DiskParts, 'index' | 'files' | 'fileBlobs' | 'segments' | 'instances'>) {
+  private constructor(
+    parts: Pick<DiskParts, 'index' | 'files' | 'fileBlobs' | 'segments' | 'instances' | 'leases'>,
+  ) {
+    this.leases = parts.leases;
     this.index = parts.index;
     this.files = parts.files;
     this.fileBlobs = parts.fileBlobs;
@@ -40,7 +47,8 @@ export class DiskParts implements AsyncDisposable {
   /** Opens everything, and builds the index: from the names of files first, then from the segments. */
   static async open(dependencies: DiskPartsDependencies): Promise<DiskParts> {
     const { folder, logger, failPoints } = dependencies;
-    const index = new BlobIndex();
+    const leases = new InvocationLeases({ ttlMs: dependencies.invocationTtlMs });
+    const index = new BlobIndex((id) => leases.forget(id));
     const files = await BlobFiles.open({
       folder,
       logger,
@@ -58,7 +66,12 @@ export class DiskParts implements AsyncDisposable {
         'blobs of an earlier version were taken over by the default instance',
       );
     }
-    return new DiskParts({ index, files, fileBlobs, segments, instances });
+    return new DiskParts({ index, files, fileBlobs, segments, instances, leases });
+  }
+
+  /** Bytes of segments and files. */
+  get storedBytes(): number {
+    return this.segments.sizeBytes + this.index.fileBytes;
   }
 
   /** The blob's id when it is durable and in the instance, else -1. */

@@ -10,6 +10,8 @@ import { bytesMismatch } from '../blobs/bytes-mismatch.ts';
 import { UploadRaces, type UploadRunner } from '../blobs/upload-race.ts';
 import { BufferedHead } from './buffered-head.ts';
 import type { DiskParts } from './disk-parts.ts';
+import type { DiskRoom } from './disk-room.ts';
+import { recordBytes } from './segment-record.ts';
 
 /** Blobs up to this size are records in segments, larger ones files. */
 export const SMALL_BLOB_BYTES_MAX = 64 * 1024;
@@ -26,11 +28,13 @@ interface Upload {
 /** Takes blobs in. Nobody gets a blob by naming it: bytes are checked to the end also when the store has them. */
 export class DiskUploads {
   readonly #parts: DiskParts;
+  readonly #room: DiskRoom;
   readonly #races = new UploadRaces();
   #bufferedBytes = 0;
 
-  constructor(parts: DiskParts) {
+  constructor(parts: DiskParts, room: DiskRoom) {
     this.#parts = parts;
+    this.#room = room;
   }
 
   /** Stores the blob for the instance, in which it is not yet. Kept short for the many that come in one piece. */
@@ -40,7 +44,7 @@ export class DiskUploads {
       return this.#writeStream(upload, options);
     }
     checkBytes(digest, source.bytes);
-    return this.#parts.segments.write(digest, source.bytes, instance);
+    return this.#writeSmall(digest, source.bytes, instance);
   }
 
   /** Stores bytes whose digest nobody said. */
@@ -58,9 +62,11 @@ export class DiskUploads {
       if (bytes !== undefined) {
         const digest = Digest.ofBytes(bytes, digestFunction);
         if (hash !== undefined && hash !== digest.hash) throw bytesMismatch(hash, digest);
-        if (!digest.isEmpty) await this.#parts.segments.write(digest, bytes, instance);
+        if (!digest.isEmpty) await this.#writeSmall(digest, bytes, instance);
         return digest;
       }
+      // How many will come nobody knows; what is there beyond the limit in the end is evicted.
+      using _room = await this.#room.reserve(SMALL_BLOB_BYTES_MAX, what);
       const { signal } = abort;
       const staging = { digestFunction, bytesMax, what, signal, onMoved: () => undefined };
       await using staged = await this.#parts.files.stage(head.rest(), staging);
@@ -70,7 +76,7 @@ export class DiskUploads {
       await this.#parts.grant(instance, digest);
       return digest;
     } catch (error) {
-      throw fileError(error, `Write ${what}`);
+      throw (await this.#room.afterFailure(error, what)) ?? fileError(error, `Write ${what}`);
     }
   }
 
@@ -85,7 +91,7 @@ export class DiskUploads {
       else if (!(await this.#writeBuffered(upload, runner))) await this.#writeFile(upload, runner);
     } catch (error) {
       if (runner.beaten) return;
-      throw fileError(error, `Write ${digest}`);
+      throw (await this.#room.afterFailure(error, digest.toString())) ?? fileError(error, `Write ${digest}`);
     }
     runner.win();
   }
@@ -117,11 +123,29 @@ export class DiskUploads {
       filled += chunk.byteLength;
     }
     checkBytes(digest, bytes.subarray(0, filled));
-    await this.#parts.segments.write(digest, bytes, instance);
+    await this.#writeSmall(digest, bytes, instance);
     return true;
   }
 
+  /** Of a blob in memory a write that found the disk full is tried again once there is room. */
+  async #writeSmall(digest: Digest, bytes: Uint8Array, instance: number): Promise<void> {
+    const { segments } = this.#parts;
+    const sizeBytes = recordBytes(bytes.byteLength);
+    try {
+      if (this.#room.hasRoom(sizeBytes)) {
+        await segments.write(digest, bytes, instance);
+      } else {
+        using _room = await this.#room.reserve(sizeBytes, digest.toString());
+        await segments.write(digest, bytes, instance);
+      }
+    } catch (error) {
+      if ((await this.#room.afterFailure(error, digest.toString())) === undefined) throw error;
+      await segments.write(digest, bytes, instance);
+    }
+  }
+
   async #writeFile({ instance, digest, source }: Upload, runner: UploadRunner): Promise<void> {
+    using _room = await this.#room.reserve(digest.sizeBytes, digest.toString());
     await using staged = await this.#parts.files.stage(source, {
       digestFunction: digest.digestFunction,
       bytesMax: digest.sizeBytes,

@@ -1,4 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
+import { utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Digest, digestFunctionName, digestFunctions } from '../../core/digest.ts';
@@ -10,6 +11,9 @@ import type { StagedFile } from '../blobs/staged-file.ts';
 import { type BlobIndex, IN_FILE } from './blob-index.ts';
 import { indexWordsOf } from './index-words.ts';
 import { nowSeconds } from './now-seconds.ts';
+
+/** Files whose last use is being written; of more at once some are left out. */
+const TOUCHES_AT_ONCE = 64;
 
 /** What {@link FileBlobs} depend on. */
 export interface FileBlobsDependencies {
@@ -23,6 +27,10 @@ export class FileBlobs {
   readonly #files: BlobFiles;
   readonly #index: BlobIndex;
   readonly #logger: Logger;
+  /** Hashes of more than 32 bytes, by id: of those the index has only a short form. */
+  readonly #longHashes = new Map<number, Pick<Digest, 'words' | 'tail'>>();
+
+  #touching = 0;
 
   constructor({ files, index, logger }: FileBlobsDependencies) {
     this.#files = files;
@@ -54,10 +62,40 @@ export class FileBlobs {
     );
   }
 
+  /** The digest of an entry that is a file. */
+  digestOf(id: number): Digest {
+    const hash = this.#longHashes.get(id) ?? { words: this.#index.wordsOf(id), tail: '' };
+    return Digest.ofWords(hash, this.#index.sizeOf(id), this.#index.digestFunctionOf(id));
+  }
+
+  /** Deletes a blob's file; the entry goes first, so that nobody is told of it any more. */
+  async evict(id: number): Promise<void> {
+    const digest = this.digestOf(id);
+    this.#forgetId(id);
+    // Someone may store it again before its turn comes.
+    await this.#files.remove(digest, () => this.#find(digest) >= 0);
+  }
+
+  /** Writes a file's last use to it. It may fail or be left out: the file then counts as used longer ago. */
+  touch(digest: Digest, seconds: number): void {
+    if (this.#touching >= TOUCHES_AT_ONCE) return;
+    this.#touching += 1;
+    utimes(this.#files.layout.blobPath(digest), seconds, seconds)
+      .catch((error: unknown) => this.#logger.debug({ error }, 'the last use of a file could not be noted'))
+      .finally(() => {
+        this.#touching -= 1;
+      });
+  }
+
   /** Says that the file is gone. */
   forget(digest: Digest): void {
     const id = this.#find(digest);
-    if (id >= 0 && this.#index.segmentOf(id) === IN_FILE) this.#index.remove(id);
+    if (id >= 0 && this.#index.segmentOf(id) === IN_FILE) this.#forgetId(id);
+  }
+
+  #forgetId(id: number): void {
+    this.#longHashes.delete(id);
+    this.#index.remove(id);
   }
 
   #find(digest: Digest): number {
@@ -69,8 +107,9 @@ export class FileBlobs {
     const { digestFunction, sizeBytes } = digest;
     // A file of the wrong length stood in its place.
     const wrong = this.#index.findHash(words, digestFunction);
-    if (wrong >= 0) this.#index.remove(wrong);
+    if (wrong >= 0) this.#forgetId(wrong);
     const id = this.#index.add({ words, digestFunction, sizeBytes }, seconds);
+    if (digest.tail !== '') this.#longHashes.set(id, { words: digest.words, tail: digest.tail });
     this.#index.place(id, IN_FILE, 0);
   }
 

@@ -1,5 +1,5 @@
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { systemCodeOf } from '../../core/file-error.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import { RecordHeaders } from './record-headers.ts';
@@ -46,8 +46,14 @@ export async function openSegments(dependencies: OpenSegmentsDependencies): Prom
 
 async function numbersIn(layout: SegmentLayout): Promise<number[]> {
   const names = await readdir(layout.folder);
-  for (const name of names) if (name.endsWith('.new')) await rm(join(layout.folder, name), { force: true });
-  return names.flatMap((name) => layout.numberOf(name) ?? []).sort((a, b) => a - b);
+  const numbers = names.flatMap((name) => layout.numberOf(name) ?? []).sort((a, b) => a - b);
+  const sidecars = new Set(numbers.map((number) => basename(layout.sidecarPath(number))));
+  for (const name of names) {
+    // Left by a process that died as it wrote a sidecar, or as it dropped a segment.
+    const isLeftOver = name.endsWith('.new') || (name.endsWith('.idx') && !sidecars.has(name));
+    if (isLeftOver) await rm(join(layout.folder, name), { force: true });
+  }
+  return numbers;
 }
 
 async function openSegment(

@@ -6,7 +6,7 @@ import type { Logger } from '../../core/log/logger.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { ByteSpan } from '../blobs/byte-range.ts';
 import type { Quarantine } from '../blobs/quarantine.ts';
-import { type BlobIndex, type BlobPlace, IN_FILE } from './blob-index.ts';
+import { type BlobIndex, type BlobPlace, EntryFlag, IN_FILE } from './blob-index.ts';
 import { indexWordsOf } from './index-words.ts';
 import { nowSeconds } from './now-seconds.ts';
 import { RecentRing } from './recent-ring.ts';
@@ -118,6 +118,34 @@ export class SegmentBlobs implements AsyncDisposable {
     await this.#pending.get(id);
   }
 
+  /** The segments themselves, for eviction and checks. */
+  get log(): SegmentLog {
+    return this.#log;
+  }
+
+  /**
+   * Appends a blob anew, with all its instances, so that it outlives the segment it is in; false when its bytes turn
+   * out to be damaged, and it is taken out.
+   */
+  async carry(id: number, digest: Digest, place: BlobPlace): Promise<boolean> {
+    const segment = this.#log.segments.get(place.segment);
+    if (segment === undefined || !this.#index.isAt(id, place)) return false;
+    const bytes = await segment.read(place.offset + RECORD_HEADER_BYTES, digest.sizeBytes);
+    const seen = Digest.ofBytes(bytes, digest.digestFunction);
+    if (!seen.equals(digest)) {
+      await this.#expel(digest, place, { bytes, seen });
+      return false;
+    }
+    if (!this.#index.isAt(id, place)) return false;
+    const seconds = this.#index.lastUseOf(id);
+    const [instance = 0, ...others] = this.#index.instances.of(id);
+    const blob = { kind: RecordKind.blob, digest, id, instance, seconds, payload: bytes, from: place };
+    // First the bytes: a link to a blob that is not known yet means nothing at a start.
+    const carried = this.#log.append(blob);
+    await Promise.all([carried, ...others.map((other) => this.link(digest, other))]);
+    return true;
+  }
+
   /** Waits for what is under way and closes the files. */
   async close(): Promise<void> {
     await this.#log.close();
@@ -194,8 +222,15 @@ export class SegmentBlobs implements AsyncDisposable {
     }
   }
 
-  #appended({ kind, digest, id, instance }: SegmentAppend, segment: number, offset: number): void {
+  #appended(append: SegmentAppend, segment: number, offset: number): void {
+    const { kind, digest, id, instance, from } = append;
     if (kind === RecordKind.drop) return;
+    if (from !== undefined) {
+      this.#index.setFlag(id, EntryFlag.refreshing, false);
+      // It may have been evicted meanwhile, and the id be another's: no two blobs were ever in one place.
+      if (this.#index.has(id) && this.#index.isAt(id, from)) this.#index.place(id, segment, offset);
+      return;
+    }
     if (kind === RecordKind.blob) {
       this.#index.place(id, segment, offset);
       this.#index.instances.add(id, instance);
@@ -206,8 +241,9 @@ export class SegmentBlobs implements AsyncDisposable {
     if (linked >= 0 && !this.#index.isPending(linked)) this.#index.instances.add(linked, instance);
   }
 
-  #failed({ kind, id }: SegmentAppend): void {
-    if (kind !== RecordKind.blob) return;
+  #failed({ kind, id, from }: SegmentAppend): void {
+    if (from !== undefined) this.#index.setFlag(id, EntryFlag.refreshing, false);
+    if (kind !== RecordKind.blob || from !== undefined) return;
     this.#index.remove(id);
     this.#pending.delete(id);
   }

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { DirectorySync } from '../../core/directory-sync.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import { fileError } from '../../core/file-error.ts';
@@ -10,8 +10,9 @@ import { RecordHeaders } from './record-headers.ts';
 import { Segment } from './segment.ts';
 import type { SegmentAppend, SegmentAppendListener } from './segment-append.ts';
 import { SegmentLayout } from './segment-layout.ts';
-import { recordBytes } from './segment-record.ts';
-import { encodeSidecar } from './segment-sidecar.ts';
+import { type RecordFields, recordBytes } from './segment-record.ts';
+import { scanSegment } from './segment-scan.ts';
+import { decodeSidecar, encodeSidecar } from './segment-sidecar.ts';
 
 /** A segment with as many records is sealed whatever its length: its sidecar is held in memory until then, 7 MiB. */
 const RECORDS_MAX = 65_536;
@@ -23,6 +24,7 @@ export const segmentFailPoints = [
   'cas.segment_after_write',
   'cas.segment_after_sync',
   'cas.segment_sealed',
+  'cas.segment_dropped',
 ] as const;
 
 /** What a {@link SegmentLog} depends on. */
@@ -59,6 +61,8 @@ export class SegmentLog implements AsyncDisposable {
   readonly #sealing = new Set<Promise<void>>();
   #active: ActiveSegment | undefined;
   #last = 0;
+  #sizeBytes = 0;
+  #changes = 0;
 
   private constructor(
     { folder, logger, failPoints, segmentBytes }: SegmentLogDependencies,
@@ -79,7 +83,7 @@ export class SegmentLog implements AsyncDisposable {
     const log = new SegmentLog(dependencies, listener);
     await mkdir(log.#layout.folder, { recursive: true });
     const { segments, unsealed } = await openSegments({ ...dependencies, layout: log.#layout, replay });
-    for (const segment of segments) log.#segments.set(segment.number, segment);
+    for (const segment of segments) log.#enter(segment);
     log.#last = Math.max(0, ...log.#segments.keys());
     for (const active of unsealed) {
       const isLast = active.segment.number === log.#last;
@@ -93,9 +97,20 @@ export class SegmentLog implements AsyncDisposable {
 
   /** Bytes of all segments. */
   get sizeBytes(): number {
-    let sizeBytes = 0;
-    for (const { lengthBytes } of this.#segments.values()) sizeBytes += lengthBytes;
-    return sizeBytes;
+    return this.#sizeBytes;
+  }
+
+  /** Grows whenever a segment is begun or dropped. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** The oldest one that is no longer written to, if any, and not one of those. */
+  oldestSealed(besides: ReadonlySet<number>): Segment | undefined {
+    for (const segment of this.#segments.values()) {
+      if (segment !== this.#active?.segment && !besides.has(segment.number)) return segment;
+    }
+    return undefined;
   }
 
   /** All segments by number, oldest first. */
@@ -106,6 +121,29 @@ export class SegmentLog implements AsyncDisposable {
   /** Resolves when the record is durable and the listener knows; rejects when it could not be written. */
   append(append: SegmentAppend): Promise<void> {
     return this.#commits.submit(append);
+  }
+
+  /** The records of a sealed segment, in order. */
+  async recordsOf(segment: Segment): Promise<readonly RecordFields[]> {
+    await Promise.all(this.#sealing);
+    const bytes = await readFile(this.#layout.sidecarPath(segment.number)).catch(() => undefined);
+    const sidecar = bytes === undefined ? undefined : decodeSidecar(bytes, segment);
+    if (sidecar !== undefined) return sidecar.records;
+    const records: RecordFields[] = [];
+    scanSegment(await segment.read(0, segment.lengthBytes), segment.seed, (record) => records.push(record));
+    return records;
+  }
+
+  /** Deletes a sealed segment and all it holds. Writes nothing, so that it also works on a full disk. */
+  async drop(segment: Segment): Promise<void> {
+    await Promise.all(this.#sealing);
+    if (!this.#segments.delete(segment.number)) return;
+    this.#sizeBytes -= segment.lengthBytes;
+    this.#changes += 1;
+    await rm(this.#layout.segmentPath(segment.number), { force: true });
+    this.#failPoints.pass('cas.segment_dropped');
+    await rm(this.#layout.sidecarPath(segment.number), { force: true });
+    await segment.retire();
   }
 
   /** Waits for appends and sidecars under way, and closes the files. */
@@ -133,6 +171,7 @@ export class SegmentLog implements AsyncDisposable {
         });
         await this.#write(segment, batch);
         segment.lengthBytes += batch.sizeBytes;
+        this.#sizeBytes += batch.sizeBytes;
         segment.usedSeconds = Math.floor(Date.now() / 1000);
         active.headers.add(batch.headers);
         for (let index = 0; index < batch.count; index++, done++) {
@@ -218,9 +257,15 @@ export class SegmentLog implements AsyncDisposable {
       throw error;
     }
     this.#last = number;
-    this.#segments.set(number, segment);
+    this.#enter(segment);
     this.#active = { segment, headers: new RecordHeaders() };
     return this.#active;
+  }
+
+  #enter(segment: Segment): void {
+    this.#segments.set(segment.number, segment);
+    this.#sizeBytes += segment.lengthBytes;
+    this.#changes += 1;
   }
 
   #isFull({ segment, headers }: ActiveSegment): boolean {

@@ -1,3 +1,4 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { auditRefusal } from '../auth/audit.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -12,14 +13,11 @@ import {
   toIngotError,
   unimplemented,
 } from '../error.ts';
-import type { Http2Connection } from '../http2/http2-connection.ts';
-import type { Http2Stream, StreamListener } from '../http2/http2-stream.ts';
-import { ErrorCode } from '../http2/protocol.ts';
 import type { Logger } from '../log/logger.ts';
+import { startTimer } from '../timer.ts';
 import { OneResponse } from './one-response.ts';
 import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
-import type { DeadlineListener, Deadlines } from './rpc-deadlines.ts';
 import { decodeStrictly } from './rpc-decode.ts';
 import type { RawMessage } from './rpc-deframer.ts';
 import type { MessageFramer } from './rpc-frame.ts';
@@ -29,6 +27,7 @@ import { RequestReader, type RequestSink } from './rpc-request-reader.ts';
 import { RequestStream } from './rpc-request-stream.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
 import type { RpcMethod } from './rpc-router.ts';
+import type { KeptSession } from './rpc-session-keeper.ts';
 import { parseTimeoutMs } from './rpc-timeout.ts';
 
 /** Codes of errors that someone here must look into; their causes are logged, since no client sees them. */
@@ -39,15 +38,15 @@ const CALL_IS_ANSWERED = cancelled('the call is answered');
 
 /** What a {@link ServerCall} is made of. */
 export interface ServerCallOptions {
-  readonly stream: Http2Stream;
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
   readonly method: RpcMethod;
   /** A promise where the credential must be looked at first; the handler waits for it. */
   readonly caller: Caller | Promise<Caller>;
-  readonly connection: Http2Connection;
+  readonly connection: KeptSession;
   readonly limits: RpcServerLimits;
   readonly budget: ByteBudget;
   readonly framer: MessageFramer;
-  readonly deadlines: Deadlines;
   readonly logger: Logger;
   /** Called once, when the call is answered and its handler has come to an end. */
   readonly onOver: (call: ServerCall) => void;
@@ -57,14 +56,14 @@ export interface ServerCallOptions {
  * One call being served. States: receiving (a unary request is not whole yet), running (the handler has it), ended
  * (a status is sent, or the client is gone). What a handler returns or throws after that has no effect.
  */
-export class ServerCall implements RequestSink, StreamListener, DeadlineListener {
+export class ServerCall implements RequestSink {
   readonly #options: ServerCallOptions;
   readonly #loan: ByteLoan;
   readonly #writer: ResponseWriter;
   readonly #context: ServerCallContext;
   readonly #reader: RequestReader;
   readonly #requests: RequestStream<unknown> | undefined;
-  readonly #timeoutMs: number | undefined;
+  readonly #cancelTimer: (() => void) | undefined;
   readonly #inflateBytes: Inflate = refuseCompressed;
   #unaryRequest: RawMessage | undefined;
   #running = false;
@@ -72,19 +71,19 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
 
   /** Throws INVALID_ARGUMENT when the headers are no gRPC call's; nothing has begun then. */
   constructor(options: ServerCallOptions) {
-    const { stream, limits, method, connection } = options;
-    const { headers } = stream;
+    const { stream, headers, limits, method, connection } = options;
     this.#options = options;
-    if (headers.encoding !== undefined) {
-      this.#inflateBytes = selectInflate(headers.encoding, limits.messageBytesMax);
-    }
-    this.#timeoutMs = headers.timeout === undefined ? undefined : parseTimeoutMs(headers.timeout);
-    const deadlineMs = this.#timeoutMs === undefined ? undefined : performance.now() + this.#timeoutMs;
+    const encoding = headers['grpc-encoding']?.toString();
+    if (encoding !== undefined) this.#inflateBytes = selectInflate(encoding, limits.messageBytesMax);
+    const timeout = headers['grpc-timeout'];
+    const timeoutMs = typeof timeout === 'string' ? parseTimeoutMs(timeout) : undefined;
+    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     this.#context = new ServerCallContext({ headers, deadlineMs, peer: connection.peer });
     this.#loan = new ByteLoan(options.budget);
     this.#writer = new ResponseWriter(stream);
     if (method.definition.requestStream) this.#requests = this.#requestStream();
     this.#reader = new RequestReader(
+      stream,
       { messageBytesMax: limits.messageBytesMax, loan: this.#loan },
       this.#requests ?? this,
     );
@@ -92,8 +91,16 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     // The call may be over before its caller is known, and then nobody else hears of a refusal.
     if (caller instanceof Promise) caller.catch(() => undefined);
     else this.#context.caller = caller;
-    stream.listener = this;
-    if (deadlineMs !== undefined) options.deadlines.add(deadlineMs, this);
+    const onClientGone = (): void => this.#onClientGone();
+    stream.on('aborted', onClientGone);
+    stream.on('close', onClientGone);
+    if (timeoutMs !== undefined) {
+      this.#cancelTimer = startTimer(timeoutMs, () =>
+        this.abort(
+          deadlineExceeded(`Call ${this.#path}: not finished within the ${timeoutMs} ms the client gave it`),
+        ),
+      );
+    }
   }
 
   /** Lets a handler with a request stream begin; a unary one begins with its request. */
@@ -102,7 +109,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   }
 
   /** The connection it came on. */
-  get connection(): Http2Connection {
+  get connection(): KeptSession {
     return this.#options.connection;
   }
 
@@ -110,37 +117,16 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   abort(reason: IngotError): void {
     if (this.#ended) return;
     this.#enterEnded(reason);
-    this.#writer.end(reason, { reset: !this.#reader.ended });
-  }
-
-  onData(bytes: Buffer, start: number, end: number): void {
-    this.#reader.onData(bytes, start, end);
-  }
-
-  onEnd(): void {
-    this.#reader.onEnd();
-  }
-
-  onGone(): void {
-    if (this.#ended) return;
-    this.#enterEnded(cancelled(`Call ${this.#path}: ${howClientLeft(this.#options.stream)}`));
-  }
-
-  onDeadline(): void {
-    this.abort(
-      deadlineExceeded(
-        `Call ${this.#path}: not finished within the ${this.#timeoutMs} ms the client gave it`,
-      ),
-    );
+    this.#writer.end(reason, { resetWhenDone: !this.#reader.ended });
   }
 
   /** Ends the call when its caller's credential is good no more. */
   renewCaller(authenticator: Authenticator): void {
-    const { method, stream, connection } = this.#options;
+    const { method, headers, connection } = this.#options;
     const { caller } = this.#context;
     if (method.rights === 'public' || caller === nobody) return;
     renewCaller(authenticator, {
-      authorization: stream.headers.authorization,
+      authorization: headers.authorization,
       certificate: connection.certificate,
       caller,
       end: (reason) => {
@@ -220,20 +206,19 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     if (this.#ended) return;
     const frame = this.#options.framer.frame(this.#options.method.definition.responseType, response);
     this.#enterEnded(undefined);
-    this.#writer.endWith(frame, { reset: !this.#reader.ended });
+    this.#writer.endWith(frame, { resetWhenDone: !this.#reader.ended });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
     const { method, framer } = this.#options;
     for await (const response of responses) {
       if (this.#ended) return;
-      const room = this.#writer.write(framer.frame(method.definition.responseType, response));
-      if (room !== undefined) await room;
+      await this.#writer.write(framer.frame(method.definition.responseType, response));
       if (this.#ended) return;
     }
     if (this.#ended) return;
     this.#enterEnded(undefined);
-    this.#writer.end(undefined, { reset: !this.#reader.ended });
+    this.#writer.end(undefined, { resetWhenDone: !this.#reader.ended });
   }
 
   #onHandlerError(error: unknown, request: unknown): void {
@@ -267,11 +252,16 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     }
   }
 
+  #onClientGone(): void {
+    this.#writer.release();
+    if (this.#ended) return;
+    this.#enterEnded(cancelled(`Call ${this.#path}: ${howClientLeft(this.#options.stream)}`));
+  }
+
   /** From receiving or running; frees all that waits for the client. No reason means that all went well. */
   #enterEnded(reason: IngotError | undefined): void {
     this.#ended = true;
-    const { deadlineMs } = this.#context;
-    if (deadlineMs !== undefined) this.#options.deadlines.remove(deadlineMs, this);
+    this.#cancelTimer?.();
     this.#context.end(reason);
     this.#requests?.abort(reason ?? CALL_IS_ANSWERED);
     this.#reader.stop();
@@ -292,8 +282,10 @@ function instanceOf(request: unknown): string | undefined {
   return typeof request.instanceName === 'string' ? request.instanceName : undefined;
 }
 
-function howClientLeft({ goneCode }: Http2Stream): string {
-  if (goneCode === 'lost') return 'the connection to the client is lost';
-  if (goneCode === ErrorCode.cancel) return 'the client cancelled it';
-  return `the client reset it with HTTP/2 code ${goneCode}`;
+function howClientLeft({ session, rstCode }: ServerHttp2Stream): string {
+  // Node reports a lost connection as a reset with CANCEL.
+  if (session === undefined || session.destroyed || session.socket.destroyed)
+    return 'the connection to the client is lost';
+  if (rstCode === constants.NGHTTP2_CANCEL) return 'the client cancelled it';
+  return `the client reset it with HTTP/2 code ${rstCode}`;
 }

@@ -9,6 +9,7 @@ describe('the cache configuration', () => {
       data: '/d',
       blobBytesMax: 256 * 2 ** 30,
       actionCacheUpdates: true,
+      invocationTtl: 600_000,
       recentBlobBytes: 32 * 2 ** 20,
     });
     expect(config.tier).toBeUndefined();
@@ -24,6 +25,7 @@ describe('the cache configuration', () => {
     expect(readConfig({ schema: cacheConfigSchema, environment })).toMatchObject({
       data: '/e',
       blobBytesMax: 10 * 2 ** 20,
+      invocationTtl: 600_000,
       recentBlobBytes: 32 * 2 ** 20,
       actionCacheUpdates: false,
       fail: 'cas.after_write:3',

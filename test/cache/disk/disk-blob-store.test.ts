@@ -48,7 +48,7 @@ describe('DiskBlobStore', () => {
     await Promise.all(blobs.map(({ bytes, digest }) => opened.store.write(digest, bytesOf(bytes))));
     for (const _time of [1, 2]) {
       await opened.reopen();
-      expect(opened.disk.blobs).toBe(blobs.length);
+      expect(opened.disk.stats.blobs).toBe(blobs.length);
       expect(await opened.store.findMissing(blobs.map(({ digest }) => digest))).toEqual([]);
       for (const { bytes, digest } of blobs) {
         expect((await readAll(opened.store, digest))?.equals(bytes), digest.toString()).toBe(true);
@@ -93,13 +93,13 @@ describe('DiskBlobStore', () => {
     await using opened = await openDiskStore();
     for (const sizeBytes of [1000, 300_000]) {
       const { bytes, digest } = sampleBlob(sizeBytes);
-      const before = opened.disk.storedBytes;
+      const before = opened.disk.stats.storedBytes;
       await Promise.all(
         Array.from({ length: 1000 }, (_, index) =>
           opened.store.write(digest, index % 2 === 0 ? inPieces(bytes) : bytesOf(bytes)),
         ),
       );
-      expect(opened.disk.storedBytes - before).toBeLessThan(sizeBytes + 1000);
+      expect(opened.disk.stats.storedBytes - before).toBeLessThan(sizeBytes + 1000);
       expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
     }
     expect(await readdir(join(opened.folder, 'incoming'))).toEqual([]);
@@ -171,9 +171,9 @@ describe('instances of a DiskBlobStore', () => {
         });
       }
       await isAbsent();
-      const before = opened.disk.storedBytes;
+      const before = opened.disk.stats.storedBytes;
       await other.write(digest, inPieces(bytes));
-      expect(opened.disk.storedBytes - before).toBeLessThan(200);
+      expect(opened.disk.stats.storedBytes - before).toBeLessThan(200);
       await opened.reopen();
       for (const name of ['a', 'b']) {
         const view = opened.disk.forInstance(name);

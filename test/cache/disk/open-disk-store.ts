@@ -10,7 +10,13 @@ type Options = Partial<Omit<DiskBlobStoreDependencies, 'folder'>>;
 export async function openDiskStore(options: Options = {}) {
   const temp = await tempFolder();
   const open = () =>
-    DiskBlobStore.open({ folder: temp.path, logger: silentLogger, recentBlobBytes: 0, ...options });
+    DiskBlobStore.open({
+      folder: temp.path,
+      logger: silentLogger,
+      recentBlobBytes: 0,
+      invocationTtlMs: 60_000,
+      ...options,
+    });
   let disk = await open();
   const segments = join(temp.path, 'segments-v1');
   return {

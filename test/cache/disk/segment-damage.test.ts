@@ -81,7 +81,7 @@ describe('damage to segments', () => {
     expect(await opened.store.findMissing([digest])).toEqual([]);
     const reads = await Promise.all([1, 2, 3].map(() => opened.store.read(digest)));
     expect(reads).toEqual([undefined, undefined, undefined]);
-    expect(opened.disk.corruptBlobs).toBe(1);
+    expect(opened.disk.stats.corruptBlobs).toBe(1);
     expect(await readdir(join(opened.folder, 'quarantine'))).toEqual([digest.hash]);
     expect(await survivors(opened)).toBe(BLOBS.length - 1);
     await opened.reopen();
@@ -98,7 +98,7 @@ describe('damage to segments', () => {
       bytes[bytes.length - 1]! ^= 1;
     });
     expect(await opened.store.read(digest, { offset: 0, limit: 5 })).toBeUndefined();
-    expect(opened.disk.corruptBlobs).toBe(1);
+    expect(opened.disk.stats.corruptBlobs).toBe(1);
   });
 
   it('in the middle of a segment without a sidecar loses only the records it hits', async () => {
