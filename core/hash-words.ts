@@ -7,12 +7,6 @@ export const WORD_DIGITS = WORDS * DIGITS_PER_WORD;
 /** The first 32 bytes of a hash as eight 32-bit words, the first byte highest; 0 behind the end of a shorter hash. */
 export type HashWords = Int32Array;
 
-const NO_DIGIT = 0xff;
-const ZERO = '0'.charCodeAt(0);
-const A = 'a'.charCodeAt(0);
-const VALUES = new Uint8Array(256).fill(NO_DIGIT);
-for (let value = 0; value < 16; value++) VALUES[value < 10 ? ZERO + value : A + value - 10] = value;
-
 const BYTE_DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 /** The two digits of a byte as they stand on the wire, and back: half the steps of the hottest loops there are. */
 const PAIR_DIGITS = new Uint16Array(BYTE_DIGITS.map((digits) => Buffer.from(digits).readUInt16BE()));
@@ -39,19 +33,17 @@ export function parseHexBytes(bytes: Uint8Array, start: number, length: number):
   return seen < 0 ? undefined : words;
 }
 
+/** Longer text is no hash of the functions we know. */
+const TEXT_DIGITS_MAX = 128;
+/** Where the digits of a text are put to be read; nobody else sees it between two reads. */
+const digits = Buffer.alloc(3 * TEXT_DIGITS_MAX);
+
 /** The same from text. */
 export function parseHexText(hex: string): HashWords | undefined {
-  const words = new Int32Array(WORDS);
   const { length } = hex;
-  let seen = 0;
-  for (let index = 0; index < length; index++) {
-    const code = hex.charCodeAt(index);
-    const value = code < VALUES.length ? (VALUES[code] as number) : NO_DIGIT;
-    seen |= value;
-    if (index < WORD_DIGITS) words[index >> 3] = ((words[index >> 3] as number) << 4) | value;
-  }
-  // A hash of the functions we know ends with a word.
-  return seen < 16 && length % DIGITS_PER_WORD === 0 ? words : undefined;
+  // Of letters that are not ASCII, UTF-8 makes several bytes.
+  if (length > TEXT_DIGITS_MAX || digits.write(hex) !== length) return undefined;
+  return parseHexBytes(digits, 0, length);
 }
 
 /** All 64 digits. */

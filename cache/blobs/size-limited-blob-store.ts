@@ -1,7 +1,6 @@
 import type { Digest } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
-import type { BlobStore, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
 
 /** What a {@link SizeLimitedBlobStore} depends on. */
 export interface SizeLimitedBlobStoreDependencies {
@@ -20,22 +19,22 @@ export class SizeLimitedBlobStore implements BlobStore {
     this.#blobBytesMax = blobBytesMax;
   }
 
-  findMissing(digests: readonly Digest[], options?: IoOptions): Promise<Digest[]> {
+  findMissing(digests: readonly Digest[], options?: BlobOptions): Promise<Digest[]> {
     return this.#inner.findMissing(digests, options);
   }
 
   read(
     digest: Digest,
     range?: ByteRange,
-    options?: IoOptions,
+    options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     return this.#inner.read(digest, range, options);
   }
 
-  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void> {
-    if (digest.sizeBytes > this.#blobBytesMax) {
-      throw invalidArgument(`Write ${digest}: at most ${this.#blobBytesMax} bytes are accepted in one blob`);
-    }
-    await this.#inner.write(digest, source, options);
+  write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
+    if (digest.sizeBytes <= this.#blobBytesMax) return this.#inner.write(digest, source, options);
+    return Promise.reject(
+      invalidArgument(`Write ${digest}: at most ${this.#blobBytesMax} bytes are accepted in one blob`),
+    );
   }
 }

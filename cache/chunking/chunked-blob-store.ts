@@ -45,21 +45,38 @@ export class ChunkedBlobStore implements BlobStore {
       : this.#inner.findMissing(digests, options);
   }
 
-  async read(
+  read(
     digest: Digest,
     range?: ByteRange,
     options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
-    if (this.#isListed(digest)) {
-      const source = await this.#readListed(digest, spanOf(digest, range), options);
-      if (source !== undefined) return source;
-    }
-    return this.#inner.read(digest, range, options);
+    return this.#isListed(digest)
+      ? this.#readListedOrWhole(digest, range, options)
+      : this.#inner.read(digest, range, options);
   }
 
-  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options: BlobOptions = {}): Promise<void> {
+  write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
+    return digest.sizeBytes < CHUNKED_BLOB_BYTES_MIN
+      ? this.#inner.write(digest, source, options)
+      : this.#writeLarge(digest, source, options);
+  }
+
+  async #readListedOrWhole(
+    digest: Digest,
+    range: ByteRange | undefined,
+    options: BlobOptions | undefined,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const source = await this.#readListed(digest, spanOf(digest, range), options);
+    return source ?? (await this.#inner.read(digest, range, options));
+  }
+
+  async #writeLarge(
+    digest: Digest,
+    source: AsyncIterable<Uint8Array>,
+    options: BlobOptions = {},
+  ): Promise<void> {
     if (this.#isListed(digest) && (await this.findMissing([digest], options)).length === 0) return;
-    if (source instanceof ChunkedBytes && digest.sizeBytes >= CHUNKED_BLOB_BYTES_MIN) {
+    if (source instanceof ChunkedBytes) {
       await this.#splice(digest, source, options);
     } else {
       await this.#inner.write(digest, source, options);
