@@ -27,7 +27,7 @@ export const tierConfigShape = {
   /** How long it is remembered that a blob is in the object store: what is deleted there may be promised for so long. */
   tierRemember: duration().prefault('10m'),
   /** Uploads under way at once. */
-  tierUploads: count({ min: 1, max: 64 }).default(8),
+  tierUploads: count({ min: 1, max: 64 }).default(32),
   /** Uploads that may be pending; more make writes wait. About 1 KiB of memory and disk each. */
   tierQueueUploads: count({ min: 1 }).default(50_000),
   /** Bytes that may be pending; more make writes wait. They are in the store on disk anyway. */

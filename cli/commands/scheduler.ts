@@ -4,7 +4,7 @@ import type { RoleFlags } from '../roles/process-config.ts';
 import {
   addRoleFlags,
   BUS_PREFIX_FLAG,
-  CACHE_ADDRESS_FLAG,
+  CACHE_ADDRESS_FLAGS,
   DRAIN_FLAG,
   FAIL_FLAG,
   GRPC_FLAG,
@@ -28,7 +28,7 @@ export function registerScheduler(program: Command, host: CommandHost): void {
     );
   addRoleFlags(
     command,
-    [GRPC_FLAG, CACHE_ADDRESS_FLAG, NATS_FLAG, BUS_PREFIX_FLAG],
+    [GRPC_FLAG, ...CACHE_ADDRESS_FLAGS, NATS_FLAG, BUS_PREFIX_FLAG],
     PROCESS_FLAGS,
     SECURITY_FLAGS,
     SCHEDULER_FLAGS,

@@ -4,7 +4,7 @@ import type { RoleFlags } from '../roles/process-config.ts';
 import {
   addRoleFlags,
   BUS_PREFIX_FLAG,
-  CACHE_ADDRESS_FLAG,
+  CACHE_ADDRESS_FLAGS,
   NATS_FLAG,
   PROCESS_FLAGS,
   WORKER_FLAGS,
@@ -19,7 +19,7 @@ Examples:
 /** `ingot worker`: the worker role by itself. */
 export function registerWorker(program: Command, host: CommandHost): void {
   const command = program.command('worker').description('run actions of a farm on this machine');
-  addRoleFlags(command, [CACHE_ADDRESS_FLAG, NATS_FLAG, BUS_PREFIX_FLAG], PROCESS_FLAGS, WORKER_FLAGS)
+  addRoleFlags(command, [...CACHE_ADDRESS_FLAGS, NATS_FLAG, BUS_PREFIX_FLAG], PROCESS_FLAGS, WORKER_FLAGS)
     .addHelpText('after', HELP)
     .action(
       host.action<RoleFlags>(async (context, flags) => {

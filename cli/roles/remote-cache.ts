@@ -1,6 +1,7 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import { authorisedStoresOf } from '../../cache/authorised/authorised-stores.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobSplitter } from '../../cache/chunking/blob-splitter.ts';
 import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
 import { CodecBudget } from '../../cache/compression/codec-budget.ts';
 import { TransientForms } from '../../cache/compression/transient-forms.ts';
@@ -9,17 +10,24 @@ import { sameStoresFor } from '../../cache/grpc/same-stores.ts';
 import { WriteSessions } from '../../cache/grpc/write-sessions.ts';
 import type { LogStreams } from '../../cache/log-streams.ts';
 import { DrainableLogStreams } from '../../cache/logs/drainable-log-streams.ts';
+import type { ResumableLogStreams } from '../../cache/logs/resumable-log-streams.ts';
 import { chunkingParamsOf } from '../../cache/remote/chunking-params-of.ts';
 import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
 import { GrpcBlobSplitter } from '../../cache/remote/grpc-blob-splitter.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { GrpcLogStreams } from '../../cache/remote/grpc-log-streams.ts';
+import { CacheNodes } from '../../cache/sharded/cache-nodes.ts';
+import type { RendezvousNode } from '../../cache/sharded/rendezvous.ts';
+import { ShardedActionCache } from '../../cache/sharded/sharded-action-cache.ts';
+import { ShardedBlobStore } from '../../cache/sharded/sharded-blob-store.ts';
+import { ShardedLogStreams } from '../../cache/sharded/sharded-log-streams.ts';
 import { delay, linkedAbort } from '../../core/abort.ts';
-import { failedPrecondition, isIngotError, unavailable } from '../../core/error.ts';
+import { failedPrecondition, isIngotError, unavailable, unimplemented } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import type { RoleHost } from '../../core/role.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import type { RetryPolicy } from '../../core/rpc/rpc-retry-policy.ts';
 import type { RpcServer } from '../../core/rpc/rpc-server.ts';
 import {
   type CacheCapabilities,
@@ -34,6 +42,8 @@ import { formatAddress } from './listen.ts';
 /** How long a start waits for the cache: a compose file starts everything at once. */
 const CONNECT_MS = 30_000;
 const RETRY_MS = 250;
+/** Where another node can be asked instead. */
+const ONE_TRY: RetryPolicy = { attemptsMax: 1, firstBackoffMs: 100, backoffMsMax: 100 };
 
 /** The cache of another process, with the same face as one of our own. */
 export interface RemoteCache {
@@ -45,21 +55,18 @@ export interface RemoteCache {
   drain(): void;
 }
 
-/** Connects to a cache and waits until it answers; UNAVAILABLE when it does not in time. */
+/** Connects to a cache, or to several nodes of one, and waits until one answers; UNAVAILABLE when none does in time. */
 export async function connectRemoteCache(
   config: CacheClientConfig,
-  { logger, lifecycle }: RoleHost,
+  host: RoleHost,
   options: IoOptions = {},
 ): Promise<RemoteCache> {
-  const security = openChannelSecurity({ ...config, tls: config.cache.tls });
-  const address = formatAddress(config.cache);
-  const channel = lifecycle.use('connection to the cache', new RpcChannel({ address, logger, security }));
-  const cacheCapabilities = await readCapabilities(channel, logger, options);
-  const served = new GrpcBlobStore({ channel, instanceName: '' });
+  const { lifecycle } = host;
+  const parts = await connectParts(config, host, options);
+  const { served, actionCache, cacheCapabilities, splitter } = parts;
   const params = chunkingParamsOf(cacheCapabilities);
   const blobStore = new ChunkingBlobStore({ inner: served, params: async () => params });
-  const actionCache = new GrpcActionCache({ channel });
-  const logStreams = new DrainableLogStreams(new GrpcLogStreams({ channel }));
+  const logStreams = new DrainableLogStreams(parts.logStreams);
   return {
     blobStore,
     actionCache,
@@ -71,12 +78,92 @@ export async function connectRemoteCache(
         forms: new TransientForms(new CodecBudget()),
         logStreams,
         sessions: lifecycle.use('uploads', new WriteSessions()),
-        splitter: new GrpcBlobSplitter({ channel, instanceName: '' }),
+        splitter,
         cacheCapabilities,
         executionCapabilities: execution,
       });
     },
     drain: () => logStreams.drain(),
+  };
+}
+
+interface RemoteParts {
+  readonly served: BlobStore;
+  readonly actionCache: ActionCache;
+  readonly logStreams: ResumableLogStreams;
+  readonly splitter: BlobSplitter;
+  readonly cacheCapabilities: CacheCapabilities;
+}
+
+async function connectParts(
+  { cache, cacheFailover, ...security }: CacheClientConfig,
+  { logger, lifecycle }: RoleHost,
+  options: IoOptions,
+): Promise<RemoteParts> {
+  const channelSecurity = openChannelSecurity({ ...security, tls: cache[0]?.tls === true });
+  const connect = (address: string, retry?: RetryPolicy) =>
+    lifecycle.use(
+      'connection to the cache',
+      new RpcChannel({
+        address,
+        logger,
+        security: channelSecurity,
+        ...(retry === undefined ? {} : { retry }),
+      }),
+    );
+  const [first, ...others] = cache.map((node) => ({ name: formatAddress(node), weight: node.weight }));
+  if (first === undefined) throw failedPrecondition('no cache is named');
+  if (others.length === 0) {
+    const channel = connect(first.name);
+    return {
+      served: new GrpcBlobStore({ channel, instanceName: '' }),
+      actionCache: new GrpcActionCache({ channel }),
+      logStreams: new GrpcLogStreams({ channel }),
+      splitter: new GrpcBlobSplitter({ channel, instanceName: '' }),
+      cacheCapabilities: await readCapabilities(channel, logger, options),
+    };
+  }
+  return connectNodes([first, ...others], { connect, failover: cacheFailover, logger, ...options });
+}
+
+interface NodesOptions extends IoOptions {
+  connect(address: string, retry?: RetryPolicy): RpcChannel;
+  readonly failover: boolean;
+  readonly logger: Logger;
+}
+
+/** Nodes of one cache. Chunks of a blob would be scattered over them, so blobs go whole. */
+async function connectNodes(
+  names: readonly [RendezvousNode, ...RendezvousNode[]],
+  { connect, failover, logger, signal }: NodesOptions,
+): Promise<RemoteParts> {
+  const open = (node: RendezvousNode) => {
+    // Patience is for when all are away, and above: here it would only put off asking the next one.
+    const channel = connect(node.name, ONE_TRY);
+    return {
+      ...node,
+      channel,
+      blobStore: new GrpcBlobStore({ channel, instanceName: '', retry: ONE_TRY }),
+      actionCache: new GrpcActionCache({ channel }),
+      logStreams: new GrpcLogStreams({ channel }),
+    };
+  };
+  const [first, ...others] = names;
+  const opened: [ReturnType<typeof open>, ...ReturnType<typeof open>[]] = [open(first), ...others.map(open)];
+  const nodes = new CacheNodes({ nodes: opened, failover, logger });
+  using abort = linkedAbort(signal);
+  const answers = opened.map(({ channel }) => readCapabilities(channel, logger, { signal: abort.signal }));
+  const cacheCapabilities = await Promise.any(answers).catch(() => Promise.race(answers));
+  return {
+    served: new ShardedBlobStore({ nodes }),
+    actionCache: new ShardedActionCache({ nodes }),
+    logStreams: new ShardedLogStreams({ nodes: opened }),
+    splitter: {
+      split: async () => {
+        throw unimplemented('SplitBlob: a cache of several nodes does not offer it');
+      },
+    },
+    cacheCapabilities: { ...cacheCapabilities, splitBlobSupport: false, spliceBlobSupport: false },
   };
 }
 

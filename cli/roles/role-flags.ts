@@ -29,9 +29,12 @@ export const NATS_FLAG: RoleFlag = [
   '--nats <url>',
   'the NATS server, nats://[TOKEN@]HOST:PORT (default nats://127.0.0.1:4222; `ingot up`: its own)',
 ];
-export const CACHE_ADDRESS_FLAG: RoleFlag = [
-  '--cache <host:port>',
-  "the cache's gRPC address (default 127.0.0.1:8982)",
+export const CACHE_ADDRESS_FLAGS: readonly RoleFlag[] = [
+  [
+    '--cache <host:port>',
+    "the cache's gRPC address; several nodes with commas between (default 127.0.0.1:8982)",
+  ],
+  ['--cache-failover <true|false>', 'while a cache node is away the next one answers (default true)'],
 ];
 export const BUS_PREFIX_FLAG: RoleFlag = [
   '--bus-prefix <words>',
@@ -72,7 +75,7 @@ export const CACHE_FLAGS: readonly RoleFlag[] = [
   ['--tier-timeout <time>', 'how long an answer may take to begin, or a transfer stand still (default 5s)'],
   ['--tier-sync-wait <time>', 'how long a write waits with sync, before it is UNAVAILABLE (default 60s)'],
   ['--tier-remember <time>', 'how long it is remembered that the object store has a blob (default 10m)'],
-  ['--tier-uploads <count>', 'uploads to it at once (default 8)'],
+  ['--tier-uploads <count>', 'uploads to it at once (default 32)'],
   ['--tier-queue-uploads <count>', 'uploads that may be pending before writes wait (default 50000)'],
   ['--tier-queue-bytes <size>', 'bytes that may be pending before writes wait (default 16GiB)'],
 ];
