@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
+import { announcedFastCdcParams } from '../../cache/chunking/fast-cdc-params.ts';
 import { cacheConfigSchema } from '../../cache/config.ts';
 import { composeCache } from '../../cache/main.ts';
 import { hostPort } from '../../core/config/config-values.ts';
@@ -77,7 +79,10 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     scheduler.addServices(rpc);
     const grpc = await listenRpc(rpc, config.grpc);
     const http = await listenHttp(cache, config.http, security);
-    const worker = await composeWorker(config, host, parts);
+    // As a worker on another machine does: what actions make is kept in chunks, and the next epoch costs its difference.
+    const params = async () => announcedFastCdcParams;
+    const outputs = new ChunkingBlobStore({ inner: blobStore, params });
+    const worker = await composeWorker(config, host, { ...parts, blobStore: outputs });
 
     const status = await waitForWorkers(scheduler, [worker.workerId], signal);
     const endpoints = { grpc: formatAddress(grpc), http: formatAddress(http) };

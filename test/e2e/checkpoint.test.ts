@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
@@ -13,6 +13,7 @@ import { CountingProxy } from '../setup/counting-proxy.ts';
 import { tempFolder } from '../setup/temp-folder.ts';
 import { CacheProcess } from './cache-process.ts';
 import { ingot } from './cli-process.ts';
+import { UpFarm } from './up-farm.ts';
 
 const MIB = 1024 * 1024;
 /** The checkpoint has 1 GiB; an eighth of it shows the same, in an eighth of the time. */
@@ -86,6 +87,21 @@ describe('the second epoch of a checkpoint', () => {
   it('costs a question when it is the same', async () => {
     const { sentBytes } = await upload('first');
     expect(sentBytes).toBeLessThan(10_000);
+  });
+});
+
+describe('a checkpoint that an action writes', () => {
+  it('is kept as chunks, also where worker and cache share a process', async () => {
+    await using farm = await UpFarm.start();
+    const command = ['sh', '-c', 'seq 1 1200000 > weights'];
+    const flags = ['--endpoint', farm.endpoint, 'run', '--output', 'weights', '--'];
+    const ended = await ingot([...flags, ...command], { cwd: folder.path });
+    expect(ended.code, ended.stderr).toBe(0);
+    const { hash: name } = await digestOf('weights');
+    expect(await readFile(path('weights'), 'utf8')).toMatch(/\n1200000\n$/);
+    const files = await readdir(join(farm.data, 'cache', 'cas-v1', 'sha256'), { recursive: true });
+    expect(files.filter((file) => file.endsWith(name))).toEqual([]);
+    expect(files.filter((file) => file.length > 64).length).toBeGreaterThan(8);
   });
 });
 
