@@ -5,7 +5,7 @@ import { anonymous } from '../core/caller.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
 import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
-import { counter, gauge, type MetricFamily } from '../core/metrics/metric-family.ts';
+import { gauge, type MetricFamily } from '../core/metrics/metric-family.ts';
 import { MetricRegistry } from '../core/metrics/metric-registry.ts';
 import type { RoleHost } from '../core/role.ts';
 import type { RpcServer } from '../core/rpc/rpc-server.ts';
@@ -55,6 +55,7 @@ import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
 import { CacheCounters } from './metered/cache-counters.ts';
 import { MeteredActionCache } from './metered/metered-action-cache.ts';
 import { MeteredBlobStore } from './metered/metered-blob-store.ts';
+import { storeMetrics } from './metered/store-metrics.ts';
 import { openTier, type Tier } from './tier/open-tier.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
@@ -107,7 +108,7 @@ export async function composeCache(
     localResults,
   });
   const behind = storesBehind({ local: chunked, localResults, tier, config, logger, metrics });
-  metrics.add({ metrics: () => storeMetrics(disk, sessions) });
+  metrics.add({ metrics: () => [...storeMetrics(disk.stats), ...uploadMetrics(sessions)] });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
@@ -135,7 +136,6 @@ export async function composeCache(
       const lookup = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
       const parts = { ...behind, files: stored, lookup, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
-        corruptBlobs: disk.stats.corruptBlobs,
         store: disk.stats,
         uploads: sessions.size,
         ...(tier === undefined ? {} : { tier: tier.status() }),
@@ -212,26 +212,9 @@ function storesBehind({ local, localResults, tier, config, logger, metrics }: St
   return { storesOf: authorisedStoresOf(storesOf), stores, counters, health };
 }
 
-function storeMetrics({ stats }: DiskBlobStore, { size }: WriteSessions): MetricFamily[] {
-  return [
-    counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', stats.corruptBlobs),
-    counter('ingot_store_evicted_blobs_total', 'Blobs evicted to keep within the limit.', stats.evictedBlobs),
-    counter('ingot_store_evicted_bytes_total', 'Bytes of evicted blobs.', stats.evictedBytes),
-    counter(
-      'ingot_store_refreshed_blobs_total',
-      'Used records of old segments appended anew.',
-      stats.refreshedBlobs,
-    ),
-    gauge('ingot_store_blobs', 'Blobs that are stored.', stats.blobs),
-    gauge('ingot_store_bytes', 'Bytes of segments and files.', stats.storedBytes),
-    gauge('ingot_store_limit_bytes', 'Most bytes that are kept.', stats.limitBytes),
-    gauge('ingot_store_live_invocations', 'Builds that hold what they used.', stats.liveInvocations),
-    gauge(
-      'ingot_uploads_running',
-      'Uploads by ByteStream under way, those that wait to be resumed included.',
-      size,
-    ),
-  ];
+function uploadMetrics({ size }: WriteSessions): MetricFamily[] {
+  const help = 'Uploads by ByteStream under way, those that wait to be resumed included.';
+  return [gauge('ingot_uploads_running', help, size)];
 }
 
 function cacheStatus({ actionReads }: CacheCounters, { stats }: DiskBlobStore): CacheStatus {

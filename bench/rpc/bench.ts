@@ -11,7 +11,7 @@ import {
 import { grpcMessage, WireClient } from './wire-client.ts';
 
 /**
- * Question: does our server on node:http2 beat grpc-js's, handlers being the same? Each round measures both in turn,
+ * Question: does our server beat grpc-js's, handlers being the same? Each round measures both in turn,
  * in processes of their own; what counts is the median. The processor time a call or a GB costs the server is the
  * steadier number on a machine that others use too. Prints a table, or JSON with --json.
  */

@@ -6,9 +6,10 @@ import type { KeyedMutex } from '../../core/keyed-mutex.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { ByteRange } from '../blob-store.ts';
 import type { BlobFileLayout } from './blob-file-layout.ts';
-import { BlobFileRead, READ_CHUNK_BYTES, readFully } from './blob-file-read.ts';
+import { BlobFileRead, readFully } from './blob-file-read.ts';
 import { type ByteSpan, spanOf } from './byte-range.ts';
 import { digestOfFile } from './digest-of-file.ts';
+import { OpenReads, READ_CHUNK_BYTES_MIN } from './open-reads.ts';
 import type { Quarantine } from './quarantine.ts';
 import { VerifiedFiles } from './verified-files.ts';
 
@@ -32,6 +33,7 @@ export class BlobFileReader {
   readonly #places: KeyedMutex;
   readonly #onExpelled: (digest: Digest) => void;
   readonly #verified = new VerifiedFiles();
+  readonly #reads = new OpenReads();
 
   constructor({ layout, quarantine, places, onExpelled = () => undefined }: BlobFileReaderDependencies) {
     this.#layout = layout;
@@ -51,7 +53,7 @@ export class BlobFileReader {
     try {
       handle = await openOrAbsent(this.#layout.blobPath(digest));
       if (handle === undefined) return undefined;
-      if (digest.sizeBytes <= READ_CHUNK_BYTES) return await this.#readSmall(digest, span, handle);
+      if (digest.sizeBytes <= READ_CHUNK_BYTES_MIN) return await this.#readSmall(digest, span, handle);
       const read = await this.#readLarge(digest, span, { handle, ...options });
       // The read closes it.
       if (read !== undefined) handle = undefined;
@@ -88,14 +90,14 @@ export class BlobFileReader {
     const stats = await handle.stat({ bigint: true });
     const sizeIsRight = stats.size === BigInt(digest.sizeBytes);
     if (sizeIsRight && this.#verified.has(path, stats)) {
-      return new BlobFileRead(handle, { digest, span, signal });
+      return new BlobFileRead(handle, { digest, span, signal, reads: this.#reads });
     }
     if (sizeIsRight && span.whole) {
       const check = {
         onGood: () => this.#verified.add(path, stats),
         onBad: () => this.#expel(digest, handle),
       };
-      return new BlobFileRead(handle, { digest, span, signal, check });
+      return new BlobFileRead(handle, { digest, span, signal, check, reads: this.#reads });
     }
     // A part says nothing of the whole, so the whole is hashed before the first part is handed out.
     if (!sizeIsRight || (await digestOfFile(handle, digest.digestFunction, { signal })).key !== digest.key) {
@@ -103,7 +105,7 @@ export class BlobFileReader {
       return undefined;
     }
     this.#verified.add(path, stats);
-    return new BlobFileRead(handle, { digest, span, signal });
+    return new BlobFileRead(handle, { digest, span, signal, reads: this.#reads });
   }
 
   /** Takes the file away if it is damaged. It stays when only its size is not what a client took it for. */

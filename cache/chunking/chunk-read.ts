@@ -10,21 +10,29 @@ import type { ChunkSpan } from './chunk-spans.ts';
 export interface ChunkReadOptions {
   readonly digest: Digest;
   readonly spans: readonly ChunkSpan[];
-  /** The spans are the whole blob. */
-  readonly isWhole: boolean;
   readonly inner: BlobStore;
   readonly options: BlobOptions | undefined;
+  /** Set for a whole blob whose list is not known to be right. */
+  readonly check?: ChunkListCheck | undefined;
+}
+
+/** Who wants to know how the check of a whole blob ended. */
+export interface ChunkListCheck {
+  onGood(): void;
   /** The chunks are right and the blob is not: its list is wrong. */
-  readonly onMismatch: () => Promise<void>;
+  onBad(): Promise<void>;
 }
 
 /**
- * A blob out of its chunks, each of which the store behind verifies. A whole blob is hashed besides, and its last bytes
- * are withheld until size and hash are right. DATA_LOSS when a chunk is damaged or has gone since the read began.
+ * A blob out of its chunks, each of which the store behind verifies. With a check the whole is hashed besides, and its
+ * last bytes are withheld until size and hash are right. DATA_LOSS when a chunk is damaged or has gone meanwhile.
  */
-export function readChunks(read: ChunkReadOptions): AsyncIterable<Uint8Array> {
+export async function* readChunks(read: ChunkReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  const { digest, check } = read;
   const bytes = bytesInTurn(read);
-  return read.isWhole ? verifiedBytes(read.digest, bytes, read.onMismatch) : bytes;
+  if (check === undefined) return yield* bytes;
+  yield* verifiedBytes(digest, bytes, () => check.onBad());
+  check.onGood();
 }
 
 async function* bytesInTurn({

@@ -4,8 +4,9 @@ import { invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
+import type { ChunkList } from './chunk-list.ts';
 import type { ChunkLists } from './chunk-lists.ts';
-import { readChunks } from './chunk-read.ts';
+import { type ChunkListCheck, readChunks } from './chunk-read.ts';
 import { type ChunkSpan, chunkSpans } from './chunk-spans.ts';
 import { ChunkedBytes } from './chunked-bytes.ts';
 import { announcedFastCdcParams } from './fast-cdc-params.ts';
@@ -32,6 +33,8 @@ export interface ChunkedBlobStoreDependencies {
 export class ChunkedBlobStore implements BlobStore {
   readonly #inner: BlobStore;
   readonly #lists: ChunkLists;
+  /** Lists whose chunks were hashed together since they were read from disk, by the blob they were found to be. */
+  readonly #verified = new WeakMap<ChunkList, Digest>();
   readonly #splices = new Semaphore(SPLICES_AT_ONCE);
 
   constructor({ inner, lists }: ChunkedBlobStoreDependencies) {
@@ -102,11 +105,20 @@ export class ChunkedBlobStore implements BlobStore {
     return readChunks({
       digest,
       spans,
-      isWhole: span.whole,
       inner: this.#inner,
       options,
-      onMismatch: () => this.#lists.drop(digest),
+      check:
+        span.whole && this.#verified.get(list)?.equals(digest) !== true
+          ? this.#checkOf(digest, list)
+          : undefined,
     });
+  }
+
+  #checkOf(digest: Digest, list: ChunkList): ChunkListCheck {
+    return {
+      onGood: () => void this.#verified.set(list, digest),
+      onBad: () => this.#lists.drop(digest),
+    };
   }
 
   async #splice(digest: Digest, source: ChunkedBytes, options: BlobOptions): Promise<void> {
@@ -122,6 +134,7 @@ export class ChunkedBlobStore implements BlobStore {
     const missing = await this.#inner.findMissing(chunks, options);
     if (missing.length > 0) throw missingChunks(digest, missing);
     await this.#lists.put(digest, source.list);
+    this.#verified.set(source.list, digest);
   }
 }
 

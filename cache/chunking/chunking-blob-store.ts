@@ -6,6 +6,7 @@ import { ChunkingFunction_Value } from '../../proto/gen/build/bazel/remote/execu
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
 import { isRestartable } from '../remote/restartable-source.ts';
+import { ChunkTotals } from './chunk-totals.ts';
 import { ChunkedBytes } from './chunked-bytes.ts';
 import { announcedFastCdcParams, type FastCdcParams } from './fast-cdc-params.ts';
 import { storeChunks } from './store-chunks.ts';
@@ -23,6 +24,8 @@ export interface ChunkingBlobStoreDependencies {
   readonly inner: BlobStore;
   /** How to cut; undefined when the store behind knows nothing of chunks. */
   readonly params: (options?: IoOptions) => Promise<FastCdcParams | undefined>;
+  /** Counts what is sent, and what need not be. */
+  readonly totals?: ChunkTotals;
 }
 
 /**
@@ -32,11 +35,13 @@ export interface ChunkingBlobStoreDependencies {
 export class ChunkingBlobStore implements BlobStore {
   readonly #inner: BlobStore;
   readonly #params: ChunkingBlobStoreDependencies['params'];
+  readonly #totals: ChunkTotals;
   readonly #writes = new Semaphore(WRITES_AT_ONCE);
 
-  constructor({ inner, params }: ChunkingBlobStoreDependencies) {
+  constructor({ inner, params, totals }: ChunkingBlobStoreDependencies) {
     this.#inner = inner;
     this.#params = params;
+    this.#totals = totals ?? new ChunkTotals();
   }
 
   findMissing(digests: readonly Digest[], options?: BlobOptions): Promise<Digest[]> {
@@ -60,7 +65,12 @@ export class ChunkingBlobStore implements BlobStore {
     }
     using _permit = await this.#writes.acquire(options);
     for (let attempt = 1; ; attempt += 1) {
-      const chunks = await storeChunks(digest, source, { store: this.#inner, params, options });
+      const chunks = await storeChunks(digest, source, {
+        store: this.#inner,
+        params,
+        options,
+        totals: this.#totals,
+      });
       const list = { chunks, chunkingFunction: ChunkingFunction_Value.FAST_CDC_2020 };
       try {
         await this.#inner.write(digest, new ChunkedBytes(list, this.#inner, options), options);

@@ -1,4 +1,5 @@
 import { Digest, digestFunctionName, digestFunctions } from '../../core/digest.ts';
+import { isIngotError } from '../../core/error.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import { KeyedMutex } from '../../core/keyed-mutex.ts';
 import { SplitBlobResponse } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
@@ -51,7 +52,10 @@ export class LevelChunkLists implements ChunkLists {
   /** Reads the names of all listed blobs. */
   static async open(dependencies: LevelChunkListsDependencies): Promise<LevelChunkLists> {
     const lists = new LevelChunkLists(dependencies);
-    for await (const key of dependencies.records.keys(PREFIX)) lists.#blobs.add(parseKey(key));
+    for await (const key of dependencies.records.keys(PREFIX)) {
+      const listed = parseKey(key);
+      if (listed !== undefined) lists.#blobs.add(listed);
+    }
     return lists;
   }
 
@@ -155,12 +159,18 @@ function formatKey({ digest, chunkCount }: ListedBlob): string {
   return `${PREFIX}${digestFunctionName(digestFunction)}\0${hash}\0${sizeBytes}\0${chunkCount}`;
 }
 
-/** Reads what {@link formatKey} wrote. */
-function parseKey(key: string): ListedBlob {
+/** Reads what {@link formatKey} wrote; undefined for anything else, which is then never looked at. */
+function parseKey(key: string): ListedBlob | undefined {
   const [name, hash = '', sizeBytes, chunkCount] = key.slice(PREFIX.length).split('\0');
   const digestFunction = digestFunctions.find((value) => digestFunctionName(value) === name);
-  return {
-    digest: Digest.of(hash, Number(sizeBytes), digestFunction),
-    chunkCount: Number(chunkCount),
-  };
+  if (digestFunction === undefined) return undefined;
+  try {
+    return {
+      digest: Digest.of(hash, Number(sizeBytes), digestFunction),
+      chunkCount: Number(chunkCount),
+    };
+  } catch (error) {
+    if (isIngotError(error)) return undefined;
+    throw error;
+  }
 }

@@ -5,6 +5,7 @@ import { Digest } from '../../core/digest.ts';
 import { cancelled, invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
 import type { BlobOptions, BlobStore } from '../blob-store.ts';
+import type { ChunkTotals } from './chunk-totals.ts';
 import { cutStream } from './cut-stream.ts';
 import type { FastCdcParams } from './fast-cdc-params.ts';
 
@@ -17,6 +18,7 @@ interface StoreChunksOptions {
   readonly store: BlobStore;
   readonly params: FastCdcParams;
   readonly options: BlobOptions;
+  readonly totals: ChunkTotals;
 }
 
 /**
@@ -26,7 +28,7 @@ interface StoreChunksOptions {
 export async function storeChunks(
   digest: Digest,
   source: AsyncIterable<Uint8Array>,
-  { store, params, options }: StoreChunksOptions,
+  { store, params, options, totals }: StoreChunksOptions,
 ): Promise<Digest[]> {
   const { signal, invocationId } = options;
   using abort = linkedAbort(signal);
@@ -35,7 +37,10 @@ export async function storeChunks(
   let sending: Promise<void> = Promise.resolve();
   const send = async (): Promise<void> => {
     await sending;
-    sending = group.store(store, { signal: abort.signal, invocationId });
+    const { sizeBytes } = group;
+    sending = group.store(store, { signal: abort.signal, invocationId }).then((sentBytes) => {
+      totals.add({ sentBytes, presentBytes: sizeBytes - sentBytes });
+    });
     // It is awaited before the next group is sent, or at the end.
     sending.catch(() => undefined);
     group = new Group();
@@ -58,20 +63,20 @@ export async function storeChunks(
   }
 }
 
-/** Chunks that travel together, each once. */
+/** Chunks that travel together, each stored once. */
 class Group {
   readonly #chunks = new Map<string, { readonly digest: Digest; readonly bytes: Uint8Array }>();
   sizeBytes = 0;
 
   add(digest: Digest, bytes: Uint8Array): void {
-    if (this.#chunks.has(digest.key)) return;
     this.#chunks.set(digest.key, { digest, bytes });
     this.sizeBytes += bytes.byteLength;
   }
 
-  async store(store: BlobStore, options: BlobOptions): Promise<void> {
+  /** Returns how many bytes the store lacked. */
+  async store(store: BlobStore, options: BlobOptions): Promise<number> {
     const digests = [...this.#chunks.values()].map(({ digest }) => digest);
-    if (digests.length === 0) return;
+    if (digests.length === 0) return 0;
     const missing = new Set((await store.findMissing(digests, options)).map(({ key }) => key));
     const wanted = [...this.#chunks.values()].filter(({ digest }) => missing.has(digest.key));
     await mapConcurrent(
@@ -80,6 +85,7 @@ class Group {
       ({ digest, bytes }, signal) => store.write(digest, bytesOf(bytes), { ...options, signal }),
       { signal: options.signal },
     );
+    return wanted.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
   }
 }
 

@@ -28,8 +28,10 @@ export function contentAddressableStorageService({
   chunkLists: lists,
   forms,
 }: ContentAddressableStorageServiceDependencies): ServiceImplementation<CasDefinition> {
-  const blobStoreOf = ({ instanceName }: { readonly instanceName: string }, { caller }: CallContext) =>
-    storesOf(instanceName, caller).blobStore;
+  const blobStoreOf = (
+    { instanceName }: { readonly instanceName: string },
+    { caller }: Pick<CallContext, 'caller'>,
+  ) => storesOf(instanceName, caller).blobStore;
   return {
     async findMissingBlobs(request, context) {
       return findMissingBlobs(request, blobStoreOf(request, context), blobOptionsOf(context));
@@ -48,17 +50,25 @@ export function contentAddressableStorageService({
       getTree(request, blobStoreOf(request, context), blobOptionsOf(context)),
     async splitBlob(request, context) {
       return splitBlob(request, {
-        store: blobStoreOf(request, context),
+        store: blobStoreOf(request, onItsBehalf(context)),
         splitter,
         options: blobOptionsOf(context),
       });
     },
     async spliceBlob(request, context) {
       return spliceBlob(request, {
-        store: blobStoreOf(request, context),
+        store: blobStoreOf(request, onItsBehalf(context)),
         lists,
         options: blobOptionsOf(context),
       });
     },
   };
+}
+
+/**
+ * The call with the rights of what we do for it. Its own are checked by then, one for the method: who may read may have
+ * a blob cut, which writes its chunks, and who may write may have one put together, which reads them.
+ */
+function onItsBehalf({ caller }: CallContext): Pick<CallContext, 'caller'> {
+  return { caller: { ...caller, rights: new Set([...caller.rights, 'read', 'write']) } };
 }

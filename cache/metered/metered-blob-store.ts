@@ -3,6 +3,7 @@ import { type IngotError, toIngotError } from '../../core/error.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
 import type { CacheCounters } from './cache-counters.ts';
 
 const CLIENTS_FAULT: ReadonlySet<Code> = new Set([
@@ -61,7 +62,9 @@ export class MeteredBlobStore implements BlobStore {
 
   async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
     const counters = this.#counters;
-    const counted = source instanceof WholeBytes ? source : this.#countingWrites(source);
+    // Chunks say by what they are how they are stored, and were counted when they came.
+    const isPassedOn = source instanceof WholeBytes || source instanceof ChunkedBytes;
+    const counted = isPassedOn ? source : this.#countingWrites(source);
     try {
       await this.#inner.write(digest, counted, options);
       counters.writes.ok += 1;

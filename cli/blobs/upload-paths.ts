@@ -20,17 +20,12 @@ export async function uploadPaths(context: CommandContext, paths: readonly strin
   await farm.status({ signal });
   for (const path of paths) {
     const found = await read(resolve(io.cwd, path), path, { signal });
-    let progress: ReturnType<typeof printer.progress> | undefined;
-    const totals = await uploadBlobs(farm.blobStore, found.blobs, {
-      signal,
-      onProgress: (doneBytes, totalBytes) => {
-        progress ??= printer.progress(`upload ${basename(path)}`, totalBytes);
-        progress.update(doneBytes, `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`);
-      },
-    });
+    const { totals, presentBytes } = await upload(farm, path, found, context);
     printer.liveEnd();
+    const alreadyThere =
+      presentBytes > 0 ? `, of which ${formatBytes(presentBytes)} were there as chunks` : '';
     printer.detail(
-      `${path}: ${totals.uploadedCount} of ${found.blobs.size} blobs were missing, ${formatBytes(totals.uploadedBytes)}`,
+      `${path}: ${totals.uploadedCount} of ${found.blobs.size} blobs were missing, ${formatBytes(totals.uploadedBytes)}${alreadyThere}`,
     );
     printer.line(`${found.digest} ${path}`);
     printer.result({
@@ -38,9 +33,42 @@ export async function uploadPaths(context: CommandContext, paths: readonly strin
       digest: found.digest,
       type: found.type,
       uploadedBlobs: totals.uploadedCount,
-      uploadedBytes: totals.uploadedBytes,
+      uploadedBytes: totals.uploadedBytes - presentBytes,
     });
   }
+}
+
+/** Uploads what the farm lacks and shows how it goes; large blobs move on chunk by chunk. */
+async function upload(
+  farm: FarmConnection,
+  path: string,
+  { blobs }: Found,
+  { printer, signal }: CommandContext,
+) {
+  const { chunkTotals } = farm;
+  const before = { ...chunkTotals };
+  let progress: ReturnType<typeof printer.progress> | undefined;
+  let storedBytes = 0;
+  let totalBytes = 0;
+  const show = (): void => {
+    const chunkBytes =
+      chunkTotals.sentBytes - before.sentBytes + chunkTotals.presentBytes - before.presentBytes;
+    const doneBytes = Math.max(storedBytes, Math.min(chunkBytes, totalBytes));
+    progress?.update(doneBytes, `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`);
+  };
+  chunkTotals.onChange = show;
+  const totals = await uploadBlobs(farm.blobStore, blobs, {
+    signal,
+    onProgress: (uploadedBytes, missingBytes) => {
+      storedBytes = uploadedBytes;
+      totalBytes = missingBytes;
+      progress ??= printer.progress(`upload ${basename(path)}`, totalBytes);
+      show();
+    },
+  });
+  // Chunks that had to be sent again were counted again.
+  const presentBytes = Math.min(chunkTotals.presentBytes - before.presentBytes, totals.uploadedBytes);
+  return { totals, presentBytes };
 }
 
 interface Found {

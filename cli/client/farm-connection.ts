@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { ChunkTotals } from '../../cache/chunking/chunk-totals.ts';
 import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
 import { announcedChunking } from '../../cache/remote/announced-chunking.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
@@ -26,6 +27,8 @@ const FIRST_CONTACT_MS = 10_000;
 export class FarmConnection implements AsyncDisposable {
   readonly address: FarmAddress;
   readonly blobStore: BlobStore;
+  /** Of large blobs that were written: what went over the wire, and what the farm had. */
+  readonly chunkTotals = new ChunkTotals();
   readonly actionCache: ServiceClient<ActionCacheDefinition>;
   readonly execution: ServiceClient<ExecutionDefinition>;
   readonly operations: ServiceClient<OperationsDefinition>;
@@ -44,6 +47,7 @@ export class FarmConnection implements AsyncDisposable {
     this.blobStore = new ChunkingBlobStore({
       inner: new GrpcBlobStore(remote),
       params: announcedChunking(remote),
+      totals: this.chunkTotals,
     });
     this.actionCache = this.#channel.client(ActionCacheDefinition);
     this.execution = this.#channel.client(ExecutionDefinition);

@@ -32,6 +32,7 @@ export async function uploadBlobs(
   );
   const totalBytes = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let uploadedBytes = 0;
+  if (missing.length > 0) onProgress?.(0, totalBytes);
   await mapConcurrent(
     missing,
     UPLOADS_MAX,

@@ -33,16 +33,33 @@ export class ByteBudget {
 export class ByteLoan {
   readonly #budget: ByteBudget;
   #bytes = 0;
+  #reserved = 0;
   #closed = false;
 
   constructor(budget: ByteBudget) {
     this.#budget = budget;
   }
 
+  /** Takes from what was reserved first. */
   take(bytes: number): void {
     if (this.#closed) return;
-    this.#budget.take(bytes);
+    const reserved = Math.min(bytes, this.#reserved);
+    this.#budget.take(bytes - reserved);
+    this.#reserved -= reserved;
     this.#bytes += bytes;
+  }
+
+  /** Borrows in advance what may still come, so that taking it cannot fail. */
+  reserve(bytes: number): void {
+    if (this.#closed) return;
+    this.#budget.take(bytes);
+    this.#reserved += bytes;
+  }
+
+  /** Gives back what is left of all that was reserved. */
+  unreserve(): void {
+    this.#budget.give(this.#reserved);
+    this.#reserved = 0;
   }
 
   give(bytes: number): void {
@@ -52,6 +69,7 @@ export class ByteLoan {
   }
 
   close(): void {
+    this.unreserve();
     this.give(this.#bytes);
     this.#closed = true;
   }

@@ -1,7 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http2';
 import type { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { type Caller, nobody } from '../caller.ts';
 import { cancelled, type IngotError } from '../error.ts';
+import type { RequestHeaders } from '../http2/request-headers.ts';
 import { parseRequestMetadata, REQUEST_METADATA_HEADER } from './rpc-request-metadata.ts';
 import type { CallContext } from './rpc-service.ts';
 
@@ -10,7 +10,7 @@ const CALL_IS_OVER = cancelled('the call is over');
 
 /** What a {@link ServerCallContext} is made of. */
 export interface ServerCallContextOptions {
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: RequestHeaders;
   readonly deadlineMs: number | undefined;
   readonly peer: string;
 }
@@ -21,7 +21,7 @@ export class ServerCallContext implements CallContext {
   readonly peer: string;
   /** Set before the handler runs. */
   caller: Caller = nobody;
-  readonly #headers: IncomingHttpHeaders;
+  readonly #headers: RequestHeaders;
   #controller: AbortController | undefined;
   #over = false;
   #reason: IngotError | undefined;
@@ -43,18 +43,12 @@ export class ServerCallContext implements CallContext {
   }
 
   get metadata(): ReadonlyMap<string, string> {
-    this.#metadata ??= new Map(
-      Object.entries(this.#headers)
-        .filter(([name, value]) => value !== undefined && !name.startsWith(':'))
-        .map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : String(value)]),
-    );
+    this.#metadata ??= metadataOf(this.#headers);
     return this.#metadata;
   }
 
   get requestMetadata(): RequestMetadata | undefined {
-    const header = this.#headers[REQUEST_METADATA_HEADER];
-    if (header === undefined) return undefined;
-    this.#requestMetadata ??= parseRequestMetadata(Array.isArray(header) ? header[0] : header);
+    this.#requestMetadata ??= parseRequestMetadata(this.#headers.get(REQUEST_METADATA_HEADER));
     return this.#requestMetadata;
   }
 
@@ -69,4 +63,14 @@ export class ServerCallContext implements CallContext {
     this.#reason = reason;
     this.#controller?.abort(reason ?? CALL_IS_OVER);
   }
+}
+
+function metadataOf(headers: RequestHeaders): ReadonlyMap<string, string> {
+  const metadata = new Map<string, string>();
+  for (const { name, value } of headers.fields) {
+    if (name.startsWith(':')) continue;
+    const before = metadata.get(name);
+    metadata.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  return metadata;
 }

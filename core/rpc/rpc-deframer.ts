@@ -35,21 +35,21 @@ export class Deframer {
     return this.#headerLength + (this.#inBody ? FRAME_HEADER_BYTES + this.#bodyLength : 0);
   }
 
-  /** Takes a chunk and gives the messages that it completes. Throws RESOURCE_EXHAUSTED or INTERNAL. */
-  push(chunk: Uint8Array): RawMessage[] {
+  /** Takes part of a chunk and gives the messages that it completes. Throws RESOURCE_EXHAUSTED or INTERNAL. */
+  push(chunk: Uint8Array, start = 0, end = chunk.length): RawMessage[] {
     const messages: RawMessage[] = [];
-    let offset = 0;
-    while (offset < chunk.length) {
+    let offset = start;
+    while (offset < end) {
       if (!this.#inBody) {
-        offset = this.#takeHeader(chunk, offset);
+        offset = this.#takeHeader(chunk, offset, end);
         if (!this.#inBody) break;
       }
-      if (this.#bodyLength === 0 && chunk.length - offset >= this.#bodyBytes) {
-        const end = offset + this.#bodyBytes;
-        messages.push(this.#finish(chunk.subarray(offset, end)));
-        offset = end;
+      if (this.#bodyLength === 0 && end - offset >= this.#bodyBytes) {
+        const bodyEnd = offset + this.#bodyBytes;
+        messages.push(this.#finish(chunk.subarray(offset, bodyEnd)));
+        offset = bodyEnd;
       } else {
-        offset = this.#takeBody(chunk, offset);
+        offset = this.#takeBody(chunk, offset, end);
         if (this.#bodyLength === this.#bodyBytes) messages.push(this.#finish(this.#body));
       }
     }
@@ -63,13 +63,13 @@ export class Deframer {
     return { compressed: this.#compressed, bytes };
   }
 
-  #takeHeader(chunk: Uint8Array, offset: number): number {
-    if (this.#headerLength === 0 && chunk.length - offset >= FRAME_HEADER_BYTES) {
+  #takeHeader(chunk: Uint8Array, offset: number, end: number): number {
+    if (this.#headerLength === 0 && end - offset >= FRAME_HEADER_BYTES) {
       this.#enterBody(chunk, offset);
       return offset + FRAME_HEADER_BYTES;
     }
     if (this.#headerLength === 0) this.#header = new Uint8Array(FRAME_HEADER_BYTES);
-    const taken = Math.min(FRAME_HEADER_BYTES - this.#headerLength, chunk.length - offset);
+    const taken = Math.min(FRAME_HEADER_BYTES - this.#headerLength, end - offset);
     this.#header.set(chunk.subarray(offset, offset + taken), this.#headerLength);
     this.#headerLength += taken;
     if (this.#headerLength === FRAME_HEADER_BYTES) {
@@ -80,12 +80,13 @@ export class Deframer {
   }
 
   #enterBody(bytes: Uint8Array, offset: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + offset, FRAME_HEADER_BYTES);
-    const flags = view.getUint8(0);
+    const flags = byteAt(bytes, offset);
     if (flags > 1) {
       throw internal(`Read a gRPC message: its flags are ${flags}, expected 0 or 1 (compressed)`);
     }
-    const bodyBytes = view.getUint32(1);
+    const bodyBytes =
+      byteAt(bytes, offset + 1) * 0x1000000 +
+      ((byteAt(bytes, offset + 2) << 16) | (byteAt(bytes, offset + 3) << 8) | byteAt(bytes, offset + 4));
     if (bodyBytes > this.#messageBytesMax) {
       throw resourceExhausted(
         `Read a gRPC message: it has ${bodyBytes} bytes, the limit is ${this.#messageBytesMax}`,
@@ -96,8 +97,8 @@ export class Deframer {
     this.#bodyBytes = bodyBytes;
   }
 
-  #takeBody(chunk: Uint8Array, offset: number): number {
-    const taken = Math.min(this.#bodyBytes - this.#bodyLength, chunk.length - offset);
+  #takeBody(chunk: Uint8Array, offset: number, end: number): number {
+    const taken = Math.min(this.#bodyBytes - this.#bodyLength, end - offset);
     this.#makeRoom(this.#bodyLength + taken);
     this.#body.set(chunk.subarray(offset, offset + taken), this.#bodyLength);
     this.#bodyLength += taken;
@@ -112,4 +113,8 @@ export class Deframer {
     grown.set(this.#body.subarray(0, this.#bodyLength));
     this.#body = grown;
   }
+}
+
+function byteAt(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] ?? 0;
 }

@@ -1,4 +1,3 @@
-import type { ServerHttp2Stream } from 'node:http2';
 import { type IngotError, invalidArgument, toIngotError } from '../error.ts';
 import type { ByteLoan } from './rpc-byte-budget.ts';
 import { Deframer, type RawMessage } from './rpc-deframer.ts';
@@ -12,26 +11,18 @@ export interface RequestSink {
   fail(error: IngotError): void;
 }
 
-/** Reads gRPC messages off an HTTP/2 stream into a sink; pausing the stream holds the client back. */
+/** Reads gRPC messages off the bytes of a request into a sink. */
 export class RequestReader {
-  readonly #stream: ServerHttp2Stream;
   readonly #deframer: Deframer;
   readonly #loan: ByteLoan;
   readonly #sink: RequestSink;
   #done = false;
   #ended = false;
 
-  constructor(
-    stream: ServerHttp2Stream,
-    options: { messageBytesMax: number; loan: ByteLoan },
-    sink: RequestSink,
-  ) {
-    this.#stream = stream;
+  constructor(options: { messageBytesMax: number; loan: ByteLoan }, sink: RequestSink) {
     this.#deframer = new Deframer(options.messageBytesMax);
     this.#loan = options.loan;
     this.#sink = sink;
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
-    stream.on('end', () => this.#onEnd());
   }
 
   /** The client's END_STREAM has been seen. */
@@ -42,14 +33,14 @@ export class RequestReader {
   /** Drops whatever else comes. */
   stop(): void {
     this.#done = true;
-    if (!this.#ended && !this.#stream.destroyed) this.#stream.resume();
   }
 
-  #onData(chunk: Buffer): void {
+  /** Takes the next bytes of the request. */
+  onData(bytes: Uint8Array, start: number, end: number): void {
     if (this.#done) return;
     try {
-      this.#loan.take(chunk.length);
-      for (const message of this.#deframer.push(chunk)) {
+      this.#loan.take(end - start);
+      for (const message of this.#deframer.push(bytes, start, end)) {
         this.#sink.message(message);
         if (this.#done) return;
       }
@@ -59,9 +50,8 @@ export class RequestReader {
     }
   }
 
-  #onEnd(): void {
-    // Node also ends a stream whose client reset it with NO_ERROR; such a stream is closed already.
-    if (this.#stream.closed || this.#stream.destroyed) return;
+  /** There are no more. */
+  onEnd(): void {
     this.#ended = true;
     if (this.#done) return;
     this.#done = true;

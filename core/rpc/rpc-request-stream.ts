@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { ServerHttp2Stream } from 'node:http2';
 import type { IngotError } from '../error.ts';
+import type { Http2Stream } from '../http2/http2-stream.ts';
 import type { ByteLoan } from './rpc-byte-budget.ts';
 import type { RawMessage } from './rpc-deframer.ts';
 import { FRAME_HEADER_BYTES } from './rpc-frame.ts';
@@ -8,10 +8,10 @@ import type { RequestSink } from './rpc-request-reader.ts';
 
 /** What a {@link RequestStream} is made of. */
 export interface RequestStreamOptions<T> {
-  readonly stream: ServerHttp2Stream;
+  readonly stream: Http2Stream;
   readonly loan: ByteLoan;
   readonly readAheadBytes: number;
-  /** What the client may still send once the stream is paused. */
+  /** The most that the client may still send once the stream is paused. */
   readonly windowBytes: () => number;
   readonly decode: (message: RawMessage) => T | Promise<T>;
   /** Told of requests that are no gRPC messages, which ends the call. */
@@ -26,7 +26,7 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   readonly #options: RequestStreamOptions<T>;
   readonly #queue: RawMessage[] = [];
   #queuedBytes = 0;
-  #pausedBytes = 0;
+  #paused = false;
   #ended = false;
   #stopped = false;
   #error: IngotError | undefined;
@@ -107,19 +107,18 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   /** Holds the client back. What it may still send is borrowed first; RESOURCE_EXHAUSTED when there is too little. */
   #pause(): void {
     const { stream, loan, windowBytes } = this.#options;
-    if (this.#pausedBytes > 0) return;
-    const bytes = windowBytes();
-    loan.take(bytes);
-    this.#pausedBytes = bytes;
+    if (this.#paused) return;
+    loan.reserve(windowBytes());
+    this.#paused = true;
     stream.pause();
   }
 
   #resume(): void {
     const { stream, loan } = this.#options;
-    if (this.#pausedBytes === 0) return;
-    loan.give(this.#pausedBytes);
-    this.#pausedBytes = 0;
-    if (!stream.destroyed) stream.resume();
+    if (!this.#paused) return;
+    loan.unreserve();
+    this.#paused = false;
+    stream.resume();
   }
 
   #clear(): void {

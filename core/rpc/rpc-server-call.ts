@@ -1,4 +1,3 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { auditRefusal } from '../auth/audit.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -13,11 +12,14 @@ import {
   toIngotError,
   unimplemented,
 } from '../error.ts';
+import type { Http2Connection } from '../http2/http2-connection.ts';
+import type { Http2Stream, StreamListener } from '../http2/http2-stream.ts';
+import { ErrorCode } from '../http2/protocol.ts';
 import type { Logger } from '../log/logger.ts';
-import { startTimer } from '../timer.ts';
 import { OneResponse } from './one-response.ts';
 import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
+import type { DeadlineListener, Deadlines } from './rpc-deadlines.ts';
 import { decodeStrictly } from './rpc-decode.ts';
 import type { RawMessage } from './rpc-deframer.ts';
 import type { MessageFramer } from './rpc-frame.ts';
@@ -27,7 +29,6 @@ import { RequestReader, type RequestSink } from './rpc-request-reader.ts';
 import { RequestStream } from './rpc-request-stream.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
 import type { RpcMethod } from './rpc-router.ts';
-import type { KeptSession } from './rpc-session-keeper.ts';
 import { parseTimeoutMs } from './rpc-timeout.ts';
 
 /** Codes of errors that someone here must look into; their causes are logged, since no client sees them. */
@@ -38,15 +39,15 @@ const CALL_IS_ANSWERED = cancelled('the call is answered');
 
 /** What a {@link ServerCall} is made of. */
 export interface ServerCallOptions {
-  readonly stream: ServerHttp2Stream;
-  readonly headers: IncomingHttpHeaders;
+  readonly stream: Http2Stream;
   readonly method: RpcMethod;
   /** A promise where the credential must be looked at first; the handler waits for it. */
   readonly caller: Caller | Promise<Caller>;
-  readonly connection: KeptSession;
+  readonly connection: Http2Connection;
   readonly limits: RpcServerLimits;
   readonly budget: ByteBudget;
   readonly framer: MessageFramer;
+  readonly deadlines: Deadlines;
   readonly logger: Logger;
   /** Called once, when the call is answered and its handler has come to an end. */
   readonly onOver: (call: ServerCall) => void;
@@ -56,14 +57,14 @@ export interface ServerCallOptions {
  * One call being served. States: receiving (a unary request is not whole yet), running (the handler has it), ended
  * (a status is sent, or the client is gone). What a handler returns or throws after that has no effect.
  */
-export class ServerCall implements RequestSink {
+export class ServerCall implements RequestSink, StreamListener, DeadlineListener {
   readonly #options: ServerCallOptions;
   readonly #loan: ByteLoan;
   readonly #writer: ResponseWriter;
   readonly #context: ServerCallContext;
   readonly #reader: RequestReader;
   readonly #requests: RequestStream<unknown> | undefined;
-  readonly #cancelTimer: (() => void) | undefined;
+  readonly #timeoutMs: number | undefined;
   readonly #inflateBytes: Inflate = refuseCompressed;
   #unaryRequest: RawMessage | undefined;
   #running = false;
@@ -71,19 +72,19 @@ export class ServerCall implements RequestSink {
 
   /** Throws INVALID_ARGUMENT when the headers are no gRPC call's; nothing has begun then. */
   constructor(options: ServerCallOptions) {
-    const { stream, headers, limits, method, connection } = options;
+    const { stream, limits, method, connection } = options;
+    const { headers } = stream;
     this.#options = options;
-    const encoding = headers['grpc-encoding']?.toString();
-    if (encoding !== undefined) this.#inflateBytes = selectInflate(encoding, limits.messageBytesMax);
-    const timeout = headers['grpc-timeout'];
-    const timeoutMs = typeof timeout === 'string' ? parseTimeoutMs(timeout) : undefined;
-    const deadlineMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    if (headers.encoding !== undefined) {
+      this.#inflateBytes = selectInflate(headers.encoding, limits.messageBytesMax);
+    }
+    this.#timeoutMs = headers.timeout === undefined ? undefined : parseTimeoutMs(headers.timeout);
+    const deadlineMs = this.#timeoutMs === undefined ? undefined : performance.now() + this.#timeoutMs;
     this.#context = new ServerCallContext({ headers, deadlineMs, peer: connection.peer });
     this.#loan = new ByteLoan(options.budget);
     this.#writer = new ResponseWriter(stream);
     if (method.definition.requestStream) this.#requests = this.#requestStream();
     this.#reader = new RequestReader(
-      stream,
       { messageBytesMax: limits.messageBytesMax, loan: this.#loan },
       this.#requests ?? this,
     );
@@ -91,16 +92,8 @@ export class ServerCall implements RequestSink {
     // The call may be over before its caller is known, and then nobody else hears of a refusal.
     if (caller instanceof Promise) caller.catch(() => undefined);
     else this.#context.caller = caller;
-    const onClientGone = (): void => this.#onClientGone();
-    stream.on('aborted', onClientGone);
-    stream.on('close', onClientGone);
-    if (timeoutMs !== undefined) {
-      this.#cancelTimer = startTimer(timeoutMs, () =>
-        this.abort(
-          deadlineExceeded(`Call ${this.#path}: not finished within the ${timeoutMs} ms the client gave it`),
-        ),
-      );
-    }
+    stream.listener = this;
+    if (deadlineMs !== undefined) options.deadlines.add(deadlineMs, this);
   }
 
   /** Lets a handler with a request stream begin; a unary one begins with its request. */
@@ -109,7 +102,7 @@ export class ServerCall implements RequestSink {
   }
 
   /** The connection it came on. */
-  get connection(): KeptSession {
+  get connection(): Http2Connection {
     return this.#options.connection;
   }
 
@@ -117,16 +110,37 @@ export class ServerCall implements RequestSink {
   abort(reason: IngotError): void {
     if (this.#ended) return;
     this.#enterEnded(reason);
-    this.#writer.end(reason, { resetWhenDone: !this.#reader.ended });
+    this.#writer.end(reason, { reset: !this.#reader.ended });
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    this.#reader.onData(bytes, start, end);
+  }
+
+  onEnd(): void {
+    this.#reader.onEnd();
+  }
+
+  onGone(): void {
+    if (this.#ended) return;
+    this.#enterEnded(cancelled(`Call ${this.#path}: ${howClientLeft(this.#options.stream)}`));
+  }
+
+  onDeadline(): void {
+    this.abort(
+      deadlineExceeded(
+        `Call ${this.#path}: not finished within the ${this.#timeoutMs} ms the client gave it`,
+      ),
+    );
   }
 
   /** Ends the call when its caller's credential is good no more. */
   renewCaller(authenticator: Authenticator): void {
-    const { method, headers, connection } = this.#options;
+    const { method, stream, connection } = this.#options;
     const { caller } = this.#context;
     if (method.rights === 'public' || caller === nobody) return;
     renewCaller(authenticator, {
-      authorization: headers.authorization,
+      authorization: stream.headers.authorization,
       certificate: connection.certificate,
       caller,
       end: (reason) => {
@@ -206,19 +220,20 @@ export class ServerCall implements RequestSink {
     if (this.#ended) return;
     const frame = this.#options.framer.frame(this.#options.method.definition.responseType, response);
     this.#enterEnded(undefined);
-    this.#writer.endWith(frame, { resetWhenDone: !this.#reader.ended });
+    this.#writer.endWith(frame, { reset: !this.#reader.ended });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
     const { method, framer } = this.#options;
     for await (const response of responses) {
       if (this.#ended) return;
-      await this.#writer.write(framer.frame(method.definition.responseType, response));
+      const room = this.#writer.write(framer.frame(method.definition.responseType, response));
+      if (room !== undefined) await room;
       if (this.#ended) return;
     }
     if (this.#ended) return;
     this.#enterEnded(undefined);
-    this.#writer.end(undefined, { resetWhenDone: !this.#reader.ended });
+    this.#writer.end(undefined, { reset: !this.#reader.ended });
   }
 
   #onHandlerError(error: unknown, request: unknown): void {
@@ -252,16 +267,11 @@ export class ServerCall implements RequestSink {
     }
   }
 
-  #onClientGone(): void {
-    this.#writer.release();
-    if (this.#ended) return;
-    this.#enterEnded(cancelled(`Call ${this.#path}: ${howClientLeft(this.#options.stream)}`));
-  }
-
   /** From receiving or running; frees all that waits for the client. No reason means that all went well. */
   #enterEnded(reason: IngotError | undefined): void {
     this.#ended = true;
-    this.#cancelTimer?.();
+    const { deadlineMs } = this.#context;
+    if (deadlineMs !== undefined) this.#options.deadlines.remove(deadlineMs, this);
     this.#context.end(reason);
     this.#requests?.abort(reason ?? CALL_IS_ANSWERED);
     this.#reader.stop();
@@ -282,10 +292,8 @@ function instanceOf(request: unknown): string | undefined {
   return typeof request.instanceName === 'string' ? request.instanceName : undefined;
 }
 
-function howClientLeft({ session, rstCode }: ServerHttp2Stream): string {
-  // Node reports a lost connection as a reset with CANCEL.
-  if (session === undefined || session.destroyed || session.socket.destroyed)
-    return 'the connection to the client is lost';
-  if (rstCode === constants.NGHTTP2_CANCEL) return 'the client cancelled it';
-  return `the client reset it with HTTP/2 code ${rstCode}`;
+function howClientLeft({ goneCode }: Http2Stream): string {
+  if (goneCode === 'lost') return 'the connection to the client is lost';
+  if (goneCode === ErrorCode.cancel) return 'the client cancelled it';
+  return `the client reset it with HTTP/2 code ${goneCode}`;
 }

@@ -1,11 +1,3 @@
-import {
-  constants,
-  type Http2SecureServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { anonymousAuthenticator } from '../auth/anonymous-authenticator.ts';
 import { auditRefusal } from '../auth/audit.ts';
@@ -16,10 +8,16 @@ import type { TlsIdentity } from '../auth/tls-identity.ts';
 import { nobody } from '../caller.ts';
 import { failedPrecondition, resourceExhausted, toIngotError, unavailable } from '../error.ts';
 import { retryInfo } from '../error-details.ts';
+import { encodeHeaders } from '../http2/hpack-encoder.ts';
+import type { Http2Connection } from '../http2/http2-connection.ts';
+import { Http2Server } from '../http2/http2-server.ts';
+import type { Http2Stream } from '../http2/http2-stream.ts';
+import type { RequestHeaders } from '../http2/request-headers.ts';
 import type { Logger } from '../log/logger.ts';
 import { startTimer } from '../timer.ts';
 import { HealthService, WHOLE_SERVER } from './health-service.ts';
 import { ByteBudget } from './rpc-byte-budget.ts';
+import { Deadlines } from './rpc-deadlines.ts';
 import { MessageFramer } from './rpc-frame.ts';
 import { defaultRpcServerLimits, type RpcServerLimits } from './rpc-limits.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
@@ -27,7 +25,7 @@ import { RpcRouter } from './rpc-router.ts';
 import { ServerCall } from './rpc-server-call.ts';
 import type { ServiceDefinition, ServiceImplementation } from './rpc-service.ts';
 import { SessionKeeper } from './rpc-session-keeper.ts';
-import { createTransport } from './rpc-transport.ts';
+import { transportLimits } from './rpc-transport.ts';
 
 /** What a server is made of. */
 export interface RpcServerDependencies {
@@ -61,7 +59,8 @@ export class RpcServer implements AsyncDisposable {
   readonly #router = new RpcRouter();
   readonly #budget: ByteBudget;
   readonly #framer = new MessageFramer();
-  readonly #transport: Http2Server | Http2SecureServer;
+  readonly #deadlines = new Deadlines();
+  readonly #transport: Http2Server;
   readonly #authenticator: Authenticator;
   readonly #renewals: NodeJS.Timeout | undefined;
   readonly #sessions: SessionKeeper;
@@ -75,10 +74,17 @@ export class RpcServer implements AsyncDisposable {
     this.#limits = { ...defaultRpcServerLimits, ...limits };
     this.#budget = new ByteBudget(this.#limits.bufferedBytesMax);
     this.#sessions = new SessionKeeper({ limits: this.#limits, logger });
-    this.#transport = createTransport(this.#limits, tls);
-    this.#transport.on('session', (session) => this.#sessions.add(session));
-    this.#transport.on('stream', (stream, headers) => this.#onStream(stream, headers));
-    this.#transport.on('sessionError', (error) => this.#logger.debug({ error }, 'a connection broke'));
+    this.#transport = new Http2Server({
+      limits: transportLimits(this.#limits),
+      connectionsMax: this.#limits.sessionsMax,
+      tls,
+      listener: {
+        onConnection: (connection) => this.#sessions.add(connection),
+        onStream: (stream, connection) => this.#onStream(stream, connection),
+        onClose: (connection) => this.#sessions.remove(connection),
+        onError: (error, { peer }) => this.#logger.debug({ peer, error }, 'a connection broke'),
+      },
+    });
     if (authenticator !== anonymousAuthenticator) {
       this.#renewals = setInterval(() => this.#renewCallers(), RENEWAL_MS).unref();
     }
@@ -104,15 +110,10 @@ export class RpcServer implements AsyncDisposable {
 
   /** Starts to take calls; gives the address it has got. FAILED_PRECONDITION when that address is not to be had. */
   async listen({ host, port }: RpcAddress): Promise<RpcAddress> {
-    const listening = Promise.withResolvers<void>();
-    const onError = (cause: Error): void =>
-      listening.reject(failedPrecondition(`Listen on ${host}:${port}: ${cause.message}`, { cause }));
-    this.#transport.once('error', onError);
-    this.#transport.listen({ host, port }, listening.resolve);
-    await listening.promise;
-    this.#transport.off('error', onError);
-    this.#transport.on('error', (error) => this.#logger.error({ error }, 'the listening socket failed'));
-    const address = this.#transport.address() as AddressInfo;
+    const address = await this.#transport.listen({ host, port }).catch((cause: Error) => {
+      throw failedPrecondition(`Listen on ${host}:${port}: ${cause.message}`, { cause });
+    });
+    this.#transport.onError((error) => this.#logger.error({ error }, 'the listening socket failed'));
     return { host: address.address, port: address.port };
   }
 
@@ -131,7 +132,7 @@ export class RpcServer implements AsyncDisposable {
 
   async #close(graceMs: number): Promise<void> {
     this.health.drain();
-    if (this.#transport.listening) this.#transport.close();
+    this.#transport.close();
     this.#sessions.closeGently();
     await atMost(graceMs, this.#waitForCalls());
     for (const call of this.#calls) {
@@ -139,6 +140,7 @@ export class RpcServer implements AsyncDisposable {
     }
     await atMost(GOODBYE_MS, Promise.all([this.#sessions.whenEmpty(), this.#waitForCalls()]));
     this.#sessions.destroy();
+    this.#deadlines.close();
     clearInterval(this.#renewals);
   }
 
@@ -152,34 +154,29 @@ export class RpcServer implements AsyncDisposable {
     await this.#callsOver.promise;
   }
 
-  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    // The client may have reset it by now, and there is no one to answer.
-    if (stream.closed || stream.destroyed) return;
-    // A stream that breaks is told by `close`; without a listener the event would end the process.
-    stream.on('error', () => undefined);
-    const refusal = refuseHttp(headers);
+  #onStream(stream: Http2Stream, connection: Http2Connection): void {
+    const refusal = refuseHttp(stream.headers);
     if (refusal !== undefined) {
-      stream.respond({ ':status': refusal }, { endStream: true });
-      stream.close(constants.NGHTTP2_NO_ERROR);
+      stream.respond(refusal, { endStream: true, reset: true });
       return;
     }
     try {
-      this.#startCall(stream, headers);
+      this.#startCall(stream, connection);
     } catch (error) {
       const reason = toIngotError(error);
-      const peer = this.#sessions.find(stream.session)?.peer ?? 'unknown';
-      auditRefusal(
-        this.#logger,
-        { method: headers[':path'] ?? '', caller: undefined, instance: undefined, peer },
-        reason,
-      );
-      new ResponseWriter(stream).end(reason, { resetWhenDone: true });
-      stream.resume();
+      const call = {
+        method: stream.headers.path,
+        caller: undefined,
+        instance: undefined,
+        peer: connection.peer,
+      };
+      auditRefusal(this.#logger, call, reason);
+      new ResponseWriter(stream).end(reason, { reset: true });
     }
   }
 
-  #startCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const path = headers[':path'] ?? '';
+  #startCall(stream: Http2Stream, connection: Http2Connection): void {
+    const { path } = stream.headers;
     const method = this.#router.find(path);
     if (method === undefined) throw this.#router.explainMissing(path);
     if (this.#calls.size >= this.#limits.callsMax) {
@@ -187,21 +184,19 @@ export class RpcServer implements AsyncDisposable {
         details: [retryInfo(RETRY_DELAY_MS)],
       });
     }
-    const connection = this.#sessions.find(stream.session);
-    if (connection === undefined) return;
     const caller =
       method.rights === 'public'
         ? nobody
-        : this.#authenticator.authenticate(headers.authorization, connection.certificate);
+        : this.#authenticator.authenticate(stream.headers.authorization, connection.certificate);
     const call = new ServerCall({
       caller,
       stream,
-      headers,
       method,
       connection,
       limits: this.#limits,
       budget: this.#budget,
       framer: this.#framer,
+      deadlines: this.#deadlines,
       logger: this.#logger,
       onOver: this.#onCallOver,
     });
@@ -224,13 +219,12 @@ async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
   cancelTimer();
 }
 
-const HTTP_METHOD_NOT_ALLOWED = 405;
-const HTTP_UNSUPPORTED_MEDIA_TYPE = 415;
+const methodNotAllowed = encodeHeaders([[':status', '405']]);
+const unsupportedMediaType = encodeHeaders([[':status', '415']]);
 
-/** The HTTP status for what is no gRPC request at all; undefined when it is one. */
-function refuseHttp(headers: IncomingHttpHeaders): number | undefined {
-  if (headers[':method'] !== 'POST') return HTTP_METHOD_NOT_ALLOWED;
-  if (!/^application\/grpc(\+proto)?(;|$)/.test(headers['content-type'] ?? ''))
-    return HTTP_UNSUPPORTED_MEDIA_TYPE;
-  return undefined;
+/** The answer to what is no gRPC request at all; undefined when it is one. */
+function refuseHttp({ method, contentType }: RequestHeaders): Uint8Array | undefined {
+  if (method !== 'POST') return methodNotAllowed;
+  if (contentType === 'application/grpc') return undefined;
+  return /^application\/grpc(\+proto)?(;|$)/.test(contentType) ? undefined : unsupportedMediaType;
 }

@@ -1,22 +1,10 @@
-import type { Http2Session, ServerHttp2Session } from 'node:http2';
-import { type ClientCertificate, clientCertificateOf } from '../auth/client-certificate.ts';
+import type { Http2Connection } from '../http2/http2-connection.ts';
 import type { Logger } from '../log/logger.ts';
 import type { RpcServerLimits } from './rpc-limits.ts';
 
-/** What the server knows of one connection. */
-export interface KeptSession {
-  readonly session: ServerHttp2Session;
-  /** The client's address, for logs. */
-  readonly peer: string;
-  /** What the client showed of itself when it connected. */
-  readonly certificate: ClientCertificate | undefined;
-  /** What a client may send on a stream that is not read. */
-  readonly streamWindowBytes: number;
-}
-
-interface Entry extends KeptSession {
-  streamWindowBytes: number;
+interface Entry {
   calls: number;
+  streamWindowBytes: number;
   bytesRead: number;
   heardMs: number;
   pingedMs: number | undefined;
@@ -33,12 +21,13 @@ const LOOKS_PER_IDLE_TIME = 4; // How finely the idle time is seen; one timer lo
 /**
  * The open connections of a server. One that has been silent is pinged, and is destroyed with all its calls when it
  * does not answer, so a client that lost power is noticed within idle + timeout + one look. A slow but living reader
- * answers pings and is left alone. One with many calls gets small windows for them.
+ * answers pings and is left alone; one that does not get its handshake done is not. One with many calls gets small
+ * windows for them.
  */
 export class SessionKeeper {
   readonly #limits: RpcServerLimits;
   readonly #logger: Logger;
-  readonly #sessions = new Map<Http2Session, Entry>();
+  readonly #sessions = new Map<Http2Connection, Entry>();
   readonly #timer: NodeJS.Timeout;
   #emptied: PromiseWithResolvers<void> | undefined;
 
@@ -50,51 +39,41 @@ export class SessionKeeper {
     this.#timer.unref();
   }
 
-  add(session: ServerHttp2Session): void {
-    const { remoteAddress = 'unknown', remotePort = 0 } = session.socket;
-    const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
+  add(session: Http2Connection): void {
     this.#sessions.set(session, {
-      session,
-      peer: `${host}:${remotePort}`,
-      certificate: clientCertificateOf(session.socket),
-      streamWindowBytes: this.#limits.streamWindowBytes,
       calls: 0,
+      streamWindowBytes: this.#limits.streamWindowBytes,
       bytesRead: 0,
-      heardMs: performance.now(),
+      heardMs: session.openedMs,
       pingedMs: undefined,
     });
-    session.setLocalWindowSize(this.#limits.sessionWindowBytes);
-    session.on('close', () => {
-      this.#sessions.delete(session);
-      if (this.#sessions.size === 0) this.#emptied?.resolve();
-    });
   }
 
-  /** Undefined when the connection is gone already. */
-  find(session: Http2Session | undefined): KeptSession | undefined {
-    return session && this.#sessions.get(session);
+  remove(session: Http2Connection): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#emptied?.resolve();
   }
 
-  callStarted(kept: KeptSession): void {
-    const entry = this.#sessions.get(kept.session);
+  callStarted(session: Http2Connection): void {
+    const entry = this.#sessions.get(session);
     if (entry === undefined) return;
     entry.calls++;
     const { crowdedStreams, crowdedStreamWindowBytes } = this.#limits;
-    if (entry.calls > crowdedStreams) setStreamWindow(entry, crowdedStreamWindowBytes);
+    if (entry.calls > crowdedStreams) setStreamWindow(session, entry, crowdedStreamWindowBytes);
   }
 
-  callEnded(kept: KeptSession): void {
-    const entry = this.#sessions.get(kept.session);
+  callEnded(session: Http2Connection): void {
+    const entry = this.#sessions.get(session);
     if (entry === undefined) return;
     entry.calls--;
     const { crowdedStreams, streamWindowBytes } = this.#limits;
     // Well below the number that made them small, so that they do not change to and fro.
-    if (entry.calls < crowdedStreams / 2) setStreamWindow(entry, streamWindowBytes);
+    if (entry.calls < crowdedStreams / 2) setStreamWindow(session, entry, streamWindowBytes);
   }
 
   /** Tells every client to open no more calls here (GOAWAY), and closes the connections whose calls are over. */
   closeGently(): void {
-    for (const session of this.#sessions.keys()) session.close();
+    for (const session of [...this.#sessions.keys()]) session.close();
   }
 
   /** Waits until no connection is left. */
@@ -107,39 +86,39 @@ export class SessionKeeper {
   /** Drops the connections that are left. */
   destroy(): void {
     clearInterval(this.#timer);
-    for (const session of this.#sessions.keys()) session.destroy();
+    for (const session of [...this.#sessions.keys()]) session.destroy();
   }
 
   #look(): void {
     const nowMs = performance.now();
-    for (const entry of this.#sessions.values()) this.#lookAt(entry, nowMs);
+    for (const [session, entry] of [...this.#sessions]) this.#lookAt(session, entry, nowMs);
   }
 
-  #lookAt(entry: Entry, nowMs: number): void {
-    const { session, peer } = entry;
-    if (session.destroyed) return;
-    const { bytesRead } = session.socket;
-    if (bytesRead !== entry.bytesRead) {
+  #lookAt(session: Http2Connection, entry: Entry, nowMs: number): void {
+    const { bytesRead } = session;
+    const { keepaliveIdleMs, keepaliveTimeoutMs } = this.#limits;
+    if (!session.greeted && nowMs - session.openedMs >= keepaliveIdleMs + keepaliveTimeoutMs) {
+      this.#drop(session, 'dropped a connection that does not come to an HTTP/2 handshake', entry, nowMs);
+    } else if (bytesRead !== entry.bytesRead) {
       entry.bytesRead = bytesRead;
       entry.heardMs = nowMs;
       entry.pingedMs = undefined;
     } else if (entry.pingedMs === undefined) {
-      if (nowMs - entry.heardMs < this.#limits.keepaliveIdleMs) return;
+      if (nowMs - entry.heardMs < keepaliveIdleMs) return;
       entry.pingedMs = nowMs;
-      // The answer is seen as bytes read; the callback has nothing to add.
-      session.ping(() => undefined);
-    } else if (nowMs - entry.pingedMs >= this.#limits.keepaliveTimeoutMs) {
-      const silentMs = Math.round(nowMs - entry.heardMs);
-      this.#logger.warn({ peer, silentMs }, 'dropped a connection that does not answer');
-      session.destroy();
+      session.ping();
+    } else if (nowMs - entry.pingedMs >= keepaliveTimeoutMs) {
+      this.#drop(session, 'dropped a connection that does not answer', entry, nowMs);
     }
+  }
+
+  #drop(session: Http2Connection, message: string, { heardMs }: Entry, nowMs: number): void {
+    this.#logger.warn({ peer: session.peer, silentMs: Math.round(nowMs - heardMs) }, message);
+    session.destroy();
   }
 }
 
-function setStreamWindow(entry: Entry, bytes: number): void {
-  const { session } = entry;
+function setStreamWindow(session: Http2Connection, entry: Entry, bytes: number): void {
   // One change at a time: a client that acknowledges none must not fill the list of those that wait.
-  if (entry.streamWindowBytes === bytes || session.destroyed || session.pendingSettingsAck) return;
-  entry.streamWindowBytes = bytes;
-  session.settings({ initialWindowSize: bytes });
+  if (entry.streamWindowBytes !== bytes && session.setStreamWindow(bytes)) entry.streamWindowBytes = bytes;
 }

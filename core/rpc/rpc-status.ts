@@ -1,4 +1,3 @@
-import type { OutgoingHttpHeaders } from 'node:http2';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { Code, codeToJSON } from '../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
@@ -15,14 +14,17 @@ const MESSAGE_BYTES_MAX = 1280;
 export const STATUS_DETAILS_BYTES_MAX = 4096;
 const DETAILS_MESSAGE_LENGTH_MAX = 256; // The message stands in the details once more; few clients look there.
 
+/** The header fields that say how a call ended. */
+export type StatusTrailers = Readonly<Record<string, string>>;
+
 const CODE_MAX = 16;
-const OK_TRAILERS: OutgoingHttpHeaders = Object.freeze({ 'grpc-status': '0' });
+const OK_TRAILERS: StatusTrailers = Object.freeze({ 'grpc-status': '0' });
 
 /** The trailers that end a call: OK when there is no error. What does not fit 8 KiB is cut, the message visibly. */
-export function statusTrailers(error: IngotError | undefined): OutgoingHttpHeaders {
+export function statusTrailers(error: IngotError | undefined): StatusTrailers {
   if (error === undefined) return OK_TRAILERS;
   const code = error.code > 0 && error.code <= CODE_MAX ? error.code : Code.UNKNOWN;
-  const trailers: OutgoingHttpHeaders = {
+  const trailers: Record<string, string> = {
     'grpc-status': String(code),
     'grpc-message': encodeMessage(error.message),
   };

@@ -47,6 +47,8 @@ describe('/metrics', () => {
     expect(seen.value('ingot_http_sent_bytes_total')).toBe(301_000);
     expect(seen.value('ingot_blob_reads_total{outcome="hit"}')).toBe(2);
     expect(seen.value('ingot_blob_writes_total{outcome="ok"}')).toBe(2);
+    expect(seen.value('ingot_store_blobs')).toBe(2);
+    expect(seen.value('ingot_store_bytes')).toBeGreaterThan(300_003);
     expect(seen.value('ingot_store_corrupt_blobs_total')).toBe(0);
     expect(seen.value('ingot_uploads_running')).toBe(0);
   });
@@ -80,7 +82,7 @@ describe('/status', () => {
         writes: { ok: 1, refused: 0, error: 0 },
         writtenBytes: 100,
       },
-      corruptBlobs: 0,
+      store: { blobs: 1, bytes: expect.any(Number), corruptBlobs: 0 },
       uploads: 0,
     });
   });

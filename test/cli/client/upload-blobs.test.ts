@@ -27,7 +27,7 @@ describe('uploadBlobs', () => {
     });
     expect(totals).toEqual({ uploadedCount: 1, uploadedBytes: 5 });
     expect(store.written).toEqual([Digest.ofBytes(Buffer.from('three')).hash]);
-    expect(seen).toEqual([5, 5]);
+    expect(seen).toEqual([0, 5, 5, 5]);
   });
 
   it('reads files', async () => {

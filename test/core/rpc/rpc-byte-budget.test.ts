@@ -37,3 +37,27 @@ describe('ByteLoan', () => {
     expect(budget.heldBytes).toBe(10);
   });
 });
+
+describe('ByteLoan, reserving', () => {
+  it('takes what was reserved first, and gives the rest back', () => {
+    const budget = new ByteBudget(100);
+    const loan = new ByteLoan(budget);
+    loan.reserve(60);
+    loan.take(40);
+    expect(budget.heldBytes).toBe(60);
+    loan.take(30);
+    expect(budget.heldBytes).toBe(70);
+    loan.unreserve();
+    expect(budget.heldBytes).toBe(70);
+    loan.reserve(20);
+    loan.close();
+    expect(budget.heldBytes).toBe(0);
+  });
+
+  it('refuses to reserve more than there is', () => {
+    const loan = new ByteLoan(new ByteBudget(100));
+    expect(() => loan.reserve(101)).toThrow(
+      'Buffer a request: calls hold 0 bytes of messages, the limit is 100',
+    );
+  });
+});

@@ -1,0 +1,181 @@
+import type { Socket } from 'node:net';
+import { FrameWriter } from './frame-writer.ts';
+import { Http2Error } from './http2-error.ts';
+import { UNREAD_BYTES_MAX, UNSENT_BYTES_MAX } from './http2-limits.ts';
+import type { Http2Stream } from './http2-stream.ts';
+import type { PeerSettings } from './peer-settings.ts';
+import { DEFAULT_WINDOW_BYTES, ErrorCode, WINDOW_BYTES_MAX } from './protocol.ts';
+import type { TurnWriter, WriteTurn } from './write-turn.ts';
+
+/** What a {@link ConnectionOutput} is made of. */
+export interface ConnectionOutputDependencies {
+  readonly socket: Socket;
+  readonly settings: PeerSettings;
+  readonly turn: WriteTurn;
+}
+
+/**
+ * What goes out on one connection: frames gather until the turn's end and leave in one write. Payload waits with its
+ * stream for the windows and while much is unsent, and then goes a frame of each stream in turn.
+ */
+export class ConnectionOutput implements TurnWriter {
+  readonly #socket: Socket;
+  readonly #settings: PeerSettings;
+  readonly #turn: WriteTurn;
+  readonly #frames = new FrameWriter();
+  #window = DEFAULT_WINDOW_BYTES;
+  /** Those that wait for the connection's window or the socket; one that waits for its own window is not here. */
+  #waiting: Http2Stream[] = [];
+  #asked = false;
+  #closed = false;
+
+  constructor({ socket, settings, turn }: ConnectionOutputDependencies) {
+    this.#socket = socket;
+    this.#settings = settings;
+    this.#turn = turn;
+    socket.on('drain', () => this.#onDrain());
+  }
+
+  /** Writes what has gathered now, and at each end of a turn that something was sent in. */
+  flush(): void {
+    this.#asked = false;
+    if (this.#closed) return;
+    this.#sendWaiting();
+    const parts = this.#frames.take();
+    if (parts.length === 0) return;
+    const socket = this.#socket;
+    const [first] = parts;
+    if (parts.length === 1 && first !== undefined) socket.write(first);
+    else {
+      socket.cork();
+      for (const part of parts) socket.write(part);
+      socket.uncork();
+    }
+    if (socket.writableLength > UNREAD_BYTES_MAX) socket.pause();
+    if (this.#waiting.length > 0 && this.#mayTakeMore()) this.#flushLater();
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+  }
+
+  /** Sends what the stream has queued as far as it may; false when it should make no more for now. */
+  send(stream: Http2Stream): boolean {
+    while (stream.queuedBytes > 0) {
+      const bytes = this.#room(stream);
+      if (bytes <= 0) {
+        this.#wait(stream);
+        return false;
+      }
+      stream.sendFrame(bytes);
+    }
+    stream.onAllSent();
+    if (stream.closed || this.#unsentBytes() < UNSENT_BYTES_MAX) return true;
+    this.#wait(stream);
+    return false;
+  }
+
+  headers(stream: Http2Stream, block: Uint8Array, endStream: boolean): void {
+    this.#frames.headers(stream.id, block, endStream, this.#settings.frameBytesMax);
+    this.#flushLater();
+  }
+
+  /** Only for a stream that was told how much it may send. */
+  data(stream: Http2Stream, payload: Uint8Array, start: number, end: number): void {
+    this.#frames.data(stream.id, payload, start, end);
+    this.#window -= end - start;
+    stream.sendWindow -= end - start;
+    this.#flushLater();
+  }
+
+  windowUpdate(streamId: number, bytes: number): void {
+    this.#frames.windowUpdate(streamId, bytes);
+    this.#flushLater();
+  }
+
+  /** Sends frames that belong to no stream's order. */
+  control(write: (frames: FrameWriter) => void): void {
+    write(this.#frames);
+    this.#flushLater();
+  }
+
+  /** The client has opened the connection's window. */
+  grow(bytes: number): void {
+    if (this.#window + bytes > WINDOW_BYTES_MAX) {
+      throw new Http2Error(ErrorCode.flowControlError, 'the window of the connection grows too large');
+    }
+    this.#window += bytes;
+    if (this.#waiting.length > 0) this.#flushLater();
+  }
+
+  /** The client has opened this stream's window. */
+  resume(stream: Http2Stream): void {
+    if (stream.sendWindow <= 0 || stream.queuedBytes === 0) return;
+    this.#wait(stream);
+    this.#flushLater();
+  }
+
+  #sendWaiting(): void {
+    for (let turns = this.#waiting.length; turns > 0; turns = this.#waiting.length) {
+      const round = this.#waiting;
+      this.#waiting = [];
+      for (let at = 0; at < round.length; at++) {
+        if (!this.#mayTakeMore()) {
+          this.#waiting = round.slice(at).concat(this.#waiting);
+          return;
+        }
+        const stream = round[at];
+        if (stream !== undefined) this.#sendOne(stream);
+      }
+    }
+  }
+
+  /** One frame of a stream, which then stands last. */
+  #sendOne(stream: Http2Stream): void {
+    stream.listed = false;
+    if (stream.closed) return;
+    if (stream.queuedBytes > 0) {
+      const bytes = this.#room(stream);
+      // Its own window is used up: the client's WINDOW_UPDATE brings it back.
+      if (bytes <= 0) return;
+      stream.sendFrame(bytes);
+    }
+    if (stream.queuedBytes > 0) this.#wait(stream);
+    else {
+      stream.onAllSent();
+      stream.onRoom();
+    }
+  }
+
+  #room(stream: Http2Stream): number {
+    if (this.#unsentBytes() >= UNSENT_BYTES_MAX) return 0;
+    return Math.min(this.#settings.frameBytesMax, stream.sendWindow, this.#window);
+  }
+
+  #mayTakeMore(): boolean {
+    return this.#window > 0 && this.#unsentBytes() < UNSENT_BYTES_MAX;
+  }
+
+  #wait(stream: Http2Stream): void {
+    if (stream.listed || (stream.queuedBytes > 0 && stream.sendWindow <= 0)) return;
+    stream.listed = true;
+    this.#waiting.push(stream);
+  }
+
+  #unsentBytes(): number {
+    return this.#frames.bytes + this.#socket.writableLength;
+  }
+
+  #onDrain(): void {
+    if (this.#socket.isPaused()) this.#socket.resume();
+    if (this.#waiting.length > 0) this.#flushLater();
+  }
+
+  #flushLater(): void {
+    if (this.#asked || this.#closed) return;
+    this.#asked = true;
+    this.#turn.add(this);
+  }
+}

@@ -1,0 +1,172 @@
+import type { ConnectionOutput } from './connection-output.ts';
+import type { RequestHeaders } from './request-headers.ts';
+
+/** Hears what becomes of a request. After `onEnd`, no more bytes come; after `onGone`, nothing. */
+export interface StreamListener {
+  /** Bytes of the request, between two positions; they may be kept. */
+  onData(bytes: Buffer, start: number, end: number): void;
+  /** The client said that this was all. */
+  onEnd(): void;
+  /** The stream was ended by the client, its connection or its faults, before the answer was complete. */
+  onGone(): void;
+}
+
+/** What a stream needs of its connection. */
+export interface StreamHost {
+  readonly output: ConnectionOutput;
+  /** What every stream's window is filled up to. */
+  readonly streamWindowBytes: number;
+  /** The stream has been answered; `reset` tells a client that still sends to stop. */
+  streamAnswered(stream: Http2Stream, options: { readonly reset: boolean }): void;
+}
+
+/**
+ * One request and its answer. States: open, answered (all of the answer is with the connection), gone (`onGone` was
+ * called). Writing to one that is not open does nothing.
+ */
+export class Http2Stream {
+  readonly id: number;
+  readonly headers: RequestHeaders;
+  readonly #host: StreamHost;
+  listener: StreamListener | undefined;
+  /** The client has sent its END_STREAM. */
+  requestEnded = false;
+  /** Payload so far, for a request that says how long it is. */
+  requestBytes = 0;
+  /** What the client may still send. */
+  receiveWindow: number;
+  /** What may still be sent to the client; below zero after it made its windows smaller. */
+  sendWindow: number;
+  /** Why it is gone: a code of HTTP/2, or a connection that is lost. */
+  goneCode: number | 'lost' | undefined;
+  /** It stands in the connection's list of those that wait to send. */
+  listed = false;
+  #paused = false;
+  #answered = false;
+  #headersSent = false;
+  /** Payload that waits for windows or for the socket; the first is sent up to `#sent`. */
+  readonly #queue: Uint8Array[] = [];
+  #sent = 0;
+  #queuedBytes = 0;
+  #trailers: Uint8Array | undefined;
+  #resetWhenDone = false;
+  #room: PromiseWithResolvers<void> | undefined;
+
+  constructor(host: StreamHost, id: number, headers: RequestHeaders, sendWindow: number) {
+    this.#host = host;
+    this.id = id;
+    this.headers = headers;
+    this.receiveWindow = host.streamWindowBytes;
+    this.sendWindow = sendWindow;
+  }
+
+  get headersSent(): boolean {
+    return this.#headersSent;
+  }
+
+  /** It is answered, or gone. */
+  get closed(): boolean {
+    return this.#answered || this.goneCode !== undefined;
+  }
+
+  /** Bytes that wait to be sent. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Sends the header block of the answer, which may be the whole answer. */
+  respond(block: Uint8Array, { endStream = false, reset = false } = {}): void {
+    if (this.closed) return;
+    this.#headersSent = true;
+    this.#host.output.headers(this, block, endStream);
+    if (endStream) this.#finish(reset);
+  }
+
+  /** Sends payload. Gives a promise when the caller should wait before it makes more; it also resolves at the end. */
+  write(parts: readonly Uint8Array[]): Promise<void> | undefined {
+    if (this.closed) return undefined;
+    this.#enqueue(parts);
+    if (this.#host.output.send(this)) return undefined;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  /** Sends this payload and then the trailers, which end the stream; with `reset`, a client that sends is stopped. */
+  end(parts: readonly Uint8Array[], trailers: Uint8Array, { reset }: { readonly reset: boolean }): void {
+    if (this.closed) return;
+    this.#trailers = trailers;
+    this.#resetWhenDone = reset;
+    this.#enqueue(parts);
+    this.#host.output.send(this);
+  }
+
+  /** Lets the client send no more than its window. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.refill();
+  }
+
+  /** Opens the window again when half of it is used. */
+  refill(): void {
+    if (this.#paused || this.requestEnded || this.closed) return;
+    const full = this.#host.streamWindowBytes;
+    if (this.receiveWindow > full / 2) return;
+    this.#host.output.windowUpdate(this.id, full - this.receiveWindow);
+    this.receiveWindow = full;
+  }
+
+  /** For the connection's output: sends one frame of at most so many bytes. */
+  sendFrame(bytesMax: number): void {
+    const [first] = this.#queue;
+    if (first === undefined) return;
+    const end = Math.min(first.length, this.#sent + bytesMax);
+    this.#host.output.data(this, first, this.#sent, end);
+    this.#queuedBytes -= end - this.#sent;
+    this.#sent = end;
+    if (end < first.length) return;
+    this.#queue.shift();
+    this.#sent = 0;
+  }
+
+  /** For the connection's output: all is sent, and there is room for more. */
+  onRoom(): void {
+    const room = this.#room;
+    this.#room = undefined;
+    room?.resolve();
+  }
+
+  /** For the connection's output: all is sent; the trailers follow when it was the end. */
+  onAllSent(): void {
+    if (this.#trailers === undefined || this.closed) return;
+    this.#host.output.headers(this, this.#trailers, true);
+    this.#finish(this.#resetWhenDone);
+  }
+
+  /** For the connection: it ends here, whatever was still to come. */
+  leave(code: number | 'lost'): void {
+    if (this.closed) return;
+    this.goneCode = code;
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
+    this.onRoom();
+    this.listener?.onGone();
+  }
+
+  #enqueue(parts: readonly Uint8Array[]): void {
+    for (const part of parts) {
+      if (part.length === 0) continue;
+      this.#queue.push(part);
+      this.#queuedBytes += part.length;
+    }
+  }
+
+  #finish(reset: boolean): void {
+    this.#answered = true;
+    this.onRoom();
+    this.#host.streamAnswered(this, { reset });
+  }
+}
