@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { ByteStreamDefinition } from '../../proto/gen/google/bytestream/bytestream.ts';
 import { readAll, sampleBlob } from '../cache/bytes.ts';
 import { message, messages } from '../cache/open-write.ts';
-import { tempFolder } from '../setup/temp-folder.ts';
 import { fault } from './fault.ts';
-import { ServerUnderFault } from './server-under-fault.ts';
+import { sharedServer } from './shared-server.ts';
 
 const UPLOADS = 1000;
 const PIECES = 5;
@@ -14,25 +13,15 @@ const PIECES = 5;
 const STAGED_MAX = 4;
 const PEAK_BYTES_MAX = 600 * 1024 * 1024;
 
-let data: AsyncDisposable & { readonly path: string };
-let cache: ServerUnderFault;
-
-beforeAll(async () => {
-  data = await tempFolder();
-  cache = await ServerUnderFault.start(data.path);
-});
-afterAll(async () => {
-  await cache?.[Symbol.asyncDispose]();
-  await data?.[Symbol.asyncDispose]();
-});
+const cache = sharedServer();
 
 for (const [index, sizeBytes] of [20_000, 2_000_000].entries()) {
   fault('R19', `a thousand uploads of one blob of ${sizeBytes} bytes at once`, async (saw) => {
     const { bytes, digest } = sampleBlob(sizeBytes, 19_000 + index);
-    const client = cache.channel.client(ByteStreamDefinition);
+    const client = cache().channel.client(ByteStreamDefinition);
     let staged = 0;
     const watch = setInterval(async () => {
-      staged = Math.max(staged, (await readdir(cache.folder('incoming'))).length);
+      staged = Math.max(staged, (await readdir(cache().folder('incoming'))).length);
     }, 5);
     const startedMs = performance.now();
     const answers = await Promise.all(
@@ -49,9 +38,9 @@ for (const [index, sizeBytes] of [20_000, 2_000_000].entries()) {
     clearInterval(watch);
     expect(new Set(answers.map(({ committedSize }) => committedSize))).toEqual(new Set([sizeBytes]));
     expect(staged).toBeLessThanOrEqual(STAGED_MAX);
-    expect((await readAll(cache.blobs, digest))?.equals(bytes)).toBe(true);
-    expect(await readdir(cache.folder('incoming'))).toEqual([]);
-    const peakBytes = await cache.peakBytes();
+    expect((await readAll(cache().blobs, digest))?.equals(bytes)).toBe(true);
+    expect(await readdir(cache().folder('incoming'))).toEqual([]);
+    const peakBytes = await cache().peakBytes();
     expect(peakBytes).toBeLessThan(PEAK_BYTES_MAX);
     saw(
       `${answers.length} answers in ${ms.toFixed(0)} ms, at most ${staged} files staged, peak ${(peakBytes / 2 ** 20).toFixed(0)} MiB`,

@@ -1,29 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect } from 'vitest';
-import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
+import { expect } from 'vitest';
 import { ByteStreamDefinition } from '../../proto/gen/google/bytestream/bytestream.ts';
 import { Code, codeToJSON } from '../../proto/gen/google/rpc/code.ts';
 import { readAll, sampleBlob } from '../cache/bytes.ts';
 import { message, messages, OpenWrite } from '../cache/open-write.ts';
 import { rejection } from '../setup/rejection.ts';
-import { tempFolder } from '../setup/temp-folder.ts';
 import { fault, type Saw } from './fault.ts';
-import { ServerUnderFault } from './server-under-fault.ts';
+import { sharedServer } from './shared-server.ts';
 
-let data: AsyncDisposable & { readonly path: string };
-let cache: ServerUnderFault;
-let client: ServiceClient<typeof ByteStreamDefinition>;
+const cache = sharedServer();
+const byteStream = () => cache().channel.client(ByteStreamDefinition);
 let seed = 20_000;
-
-beforeAll(async () => {
-  data = await tempFolder();
-  cache = await ServerUnderFault.start(data.path);
-  client = cache.channel.client(ByteStreamDefinition);
-});
-afterAll(async () => {
-  await cache?.[Symbol.asyncDispose]();
-  await data?.[Symbol.asyncDispose]();
-});
 
 function upload(sizeBytes: number) {
   seed += 1;
@@ -34,10 +21,10 @@ type Upload = ReturnType<typeof upload>;
 
 /** A correct stream goes on from what QueryWriteStatus says, and the blob is right. */
 async function expectMended({ bytes, digest, resourceName }: Upload, saw: Saw): Promise<void> {
-  const { committedSize } = await client.queryWriteStatus({ resourceName });
+  const { committedSize } = await byteStream().queryWriteStatus({ resourceName });
   const rest = message(resourceName, committedSize, bytes.subarray(committedSize), true);
-  expect(await client.write(messages(rest))).toEqual({ committedSize: bytes.length });
-  expect((await readAll(cache.blobs, digest))?.equals(bytes)).toBe(true);
+  expect(await byteStream().write(messages(rest))).toEqual({ committedSize: bytes.length });
+  expect((await readAll(cache().blobs, digest))?.equals(bytes)).toBe(true);
   saw(`a right stream went on at ${committedSize} of ${bytes.length}, and the blob is right`);
 }
 
@@ -54,7 +41,7 @@ for (const sizeBytes of [10_000, 3_000_000]) {
       const wrong = upload(sizeBytes);
       const { bytes, digest, resourceName } = wrong;
       const error = await rejection(
-        client.write(
+        byteStream().write(
           messages(
             message(resourceName, 0, bytes.subarray(0, third)),
             message('', offset, bytes.subarray(third)),
@@ -66,7 +53,7 @@ for (const sizeBytes of [10_000, 3_000_000]) {
         `Write ${digest}: offset ${offset} where ${third} bytes have arrived`,
       ]);
       saw(`${codeToJSON(error.code)}: ${error.message}`);
-      expect(await cache.blobs.findMissing([digest])).toEqual([digest]);
+      expect(await cache().blobs.findMissing([digest])).toEqual([digest]);
       await expectMended(wrong, saw);
     });
   }
@@ -76,7 +63,7 @@ for (const sizeBytes of [10_000, 3_000_000]) {
     const { bytes, resourceName } = wrong;
     const other = upload(sizeBytes);
     const error = await rejection(
-      client.write(
+      byteStream().write(
         messages(
           message(resourceName, 0, bytes.subarray(0, third)),
           message(other.resourceName, third, bytes.subarray(third), true),
@@ -86,19 +73,21 @@ for (const sizeBytes of [10_000, 3_000_000]) {
     expect(error.code).toBe(Code.INVALID_ARGUMENT);
     expect(error.message).toContain('the resource name changed to');
     saw(`${codeToJSON(error.code)}: ${error.message.slice(-140)}`);
-    expect(await cache.blobs.findMissing([other.digest])).toEqual([other.digest]);
+    expect(await cache().blobs.findMissing([other.digest])).toEqual([other.digest]);
     await expectMended(wrong, saw);
   });
 
   fault('R20', `two streams on one upload of ${sizeBytes} bytes`, async (saw) => {
     const shared = upload(sizeBytes);
     const { bytes, digest, resourceName } = shared;
-    const older = new OpenWrite(client);
+    const older = new OpenWrite(byteStream());
     older.send(message(resourceName, 0, bytes.subarray(0, third)));
     await expect
-      .poll(async () => (await client.queryWriteStatus({ resourceName })).committedSize, { timeout: 10_000 })
+      .poll(async () => (await byteStream().queryWriteStatus({ resourceName })).committedSize, {
+        timeout: 10_000,
+      })
       .toBe(third);
-    const newer = new OpenWrite(client);
+    const newer = new OpenWrite(byteStream());
     newer.send(message(resourceName, third, bytes.subarray(third, 2 * third)));
     const error = await rejection(older.response);
     expect([error.code, error.message]).toEqual([
@@ -108,7 +97,7 @@ for (const sizeBytes of [10_000, 3_000_000]) {
     saw(`the older: ${codeToJSON(error.code)}: ${error.message}`);
     newer.send(message(resourceName, 2 * third, bytes.subarray(2 * third), true));
     expect(await newer.response).toEqual({ committedSize: sizeBytes });
-    expect((await readAll(cache.blobs, digest))?.equals(bytes)).toBe(true);
+    expect((await readAll(cache().blobs, digest))?.equals(bytes)).toBe(true);
   });
 }
 
@@ -117,7 +106,7 @@ fault('R20', 'a message after finish_write', async (saw) => {
   const pieces = [0, 3_000_000, 6_000_000].map((start) =>
     message(resourceName, start, bytes.subarray(start, start + 3_000_000), start === 6_000_000),
   );
-  const outcome = await client
+  const outcome = await byteStream()
     .write(messages(...pieces, message(resourceName, 9_000_000, Buffer.from('more'))))
     .catch((error: unknown) => error);
   // The blob may be stored before the message is seen; then the upload has simply succeeded.
@@ -127,7 +116,7 @@ fault('R20', 'a message after finish_write', async (saw) => {
       message: `Write ${digest}: a message came after finish_write`,
     });
   }
-  const stored = await readAll(cache.blobs, digest);
+  const stored = await readAll(cache().blobs, digest);
   expect(stored === undefined || stored.equals(bytes)).toBe(true);
   saw(outcome instanceof Error ? outcome.message : 'stored before the message was seen, and right');
 });

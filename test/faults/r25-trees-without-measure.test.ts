@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { Digest } from '../../core/digest.ts';
 import { bytesOf } from '../../core/streams.ts';
 import {
@@ -10,29 +10,18 @@ import {
 import { Code, codeToJSON } from '../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
 import { rejection } from '../setup/rejection.ts';
-import { tempFolder } from '../setup/temp-folder.ts';
 import { fault, type Saw } from './fault.ts';
-import { ServerUnderFault } from './server-under-fault.ts';
+import { sharedServer } from './shared-server.ts';
 
 /** The bar: refused within this time, and with no more memory than this beyond what the farm has at rest. */
 const REFUSAL_MS = 1000;
 const GROWTH_BYTES = 256 * 1024 * 1024;
 
-let data: AsyncDisposable & { readonly path: string };
-let farm: ServerUnderFault;
-
-beforeAll(async () => {
-  data = await tempFolder();
-  farm = await ServerUnderFault.start(data.path, { role: 'up' });
-});
-afterAll(async () => {
-  await farm?.[Symbol.asyncDispose]();
-  await data?.[Symbol.asyncDispose]();
-});
+const farm = sharedServer({ role: 'up' });
 
 const store = async (bytes: Uint8Array): Promise<DigestMessage> => {
   const digest = Digest.ofBytes(bytes);
-  await farm.blobs.write(digest, bytesOf(bytes));
+  await farm().blobs.write(digest, bytesOf(bytes));
   return digest.toMessage();
 };
 const directory = (content: Partial<Directory>): Uint8Array =>
@@ -43,11 +32,11 @@ async function refusalOf(root: DigestMessage, saw: Saw) {
   const commandDigest = await store(Command.encode(Command.fromPartial({ arguments: ['true'] })).finish());
   const action = Action.encode(Action.fromPartial({ commandDigest, inputRootDigest: root })).finish();
   const actionDigest = await store(action);
-  const before = await farm.residentBytes();
+  const before = await farm().residentBytes();
   const startedMs = performance.now();
-  const error = await rejection(farm.execute(actionDigest));
+  const error = await rejection(farm().execute(actionDigest));
   const ms = performance.now() - startedMs;
-  const grown = Math.max(0, (await farm.peakBytes()) - before);
+  const grown = Math.max(0, (await farm().peakBytes()) - before);
   const mib = (grown / 2 ** 20).toFixed(0);
   saw(`${codeToJSON(error.code)} in ${ms.toFixed(0)} ms, +${mib} MiB: ${error.message.slice(0, 160)}`);
   expect(ms).toBeLessThan(REFUSAL_MS);
