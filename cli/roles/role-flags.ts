@@ -52,6 +52,13 @@ export const SECURITY_FLAGS: readonly RoleFlag[] = [
   ['--allow-anonymous <true|false>', 'serve anyone beyond this machine, without credentials (default false)'],
   ['--tls-cert <file>', 'PEM file of the certificate and its chain (default: clear text)'],
   ['--tls-key <file>', 'PEM file of its key'],
+  ['--tls-client-ca <file>', 'PEM file of the authority of client certificates (default: none is asked for)'],
+  ['--tls-client-role <rule>', 'who has which role, NAME=ROLE or NAME*=ROLE:INSTANCE+INSTANCE', 'repeated'],
+  ['--jwks <file-or-url>', 'keys of an identity provider whose tokens are taken'],
+  ['--jwt-issuer <iss>', 'the issuer such a token must have'],
+  ['--jwt-audience <aud>', 'the audience such a token must have'],
+  ['--jwt-role-claim <claim>', 'its claim with the role (default ingot_role)'],
+  ['--jwt-instances-claim <claim>', 'its claim with the instances it may use (default: any)'],
 ];
 
 /** Of the cache. */

@@ -1,4 +1,18 @@
 import { z } from 'zod';
+import { type CallerRule, parseCallerRule } from '../../core/auth/caller-rule.ts';
+import { isIngotError } from '../../core/error.ts';
+
+function callerRule() {
+  return z.string().transform((text, context): CallerRule => {
+    try {
+      return parseCallerRule(text);
+    } catch (error) {
+      if (!isIngotError(error)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
+}
 
 /** Who may call a server, and how it proves itself; for roles that serve calls. */
 export const securityConfigShape = {
@@ -10,6 +24,19 @@ export const securityConfigShape = {
   tlsCert: z.string().min(1).optional(),
   /** PEM file of its key. */
   tlsKey: z.string().min(1).optional(),
+  /** PEM file of the authority of client certificates. Default: clients are not asked for one. */
+  tlsClientCa: z.string().min(1).optional(),
+  /** Which client certificates, by name, have which role: `PATTERN=ROLE` or `PATTERN=ROLE:INSTANCE+INSTANCE`. */
+  tlsClientRole: z.array(callerRule()).default([]),
+  /** File, or https:// address, of the keys (JWKS) that an identity provider signs tokens with. */
+  jwks: z.string().min(1).optional(),
+  /** The `iss` and `aud` that such a token must have. */
+  jwtIssuer: z.string().min(1).optional(),
+  jwtAudience: z.string().min(1).optional(),
+  /** Its claim that holds a role, or a list of them; dots lead into objects. */
+  jwtRoleClaim: z.string().min(1).default('ingot_role'),
+  /** Its claim that lists the instances it may use. Default: none is looked at, and tokens may use any. */
+  jwtInstancesClaim: z.string().min(1).optional(),
 };
 
 const securityConfigSchema = z.object(securityConfigShape);

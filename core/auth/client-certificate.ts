@@ -11,8 +11,10 @@ export interface ClientCertificate {
 }
 
 /** The certificate a client opened its connection with; undefined over clear text, and when it sent none. */
-export function clientCertificateOf(socket: Socket | TLSSocket): ClientCertificate | undefined {
-  if (!('getPeerCertificate' in socket)) return undefined;
+export function clientCertificateOf(plain: Socket | TLSSocket): ClientCertificate | undefined {
+  // Not `in`: that of an HTTP/2 session is a proxy, which has the properties of the socket when they are read only.
+  const socket = plain as TLSSocket;
+  if (typeof socket.getPeerCertificate !== 'function') return undefined;
   const certificate = socket.getPeerCertificate();
   // Empty, or null once the connection is gone, whatever the types say.
   if (!certificate || Object.keys(certificate).length === 0) return undefined;
