@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FarmConnection } from '../../cli/client/farm-connection.ts';
+import type { ChannelSecurityOptions } from '../../cli/client/open-channel-security.ts';
 import type { FarmStatus } from '../../proto/gen/ingot/v1/farm.ts';
 import { type EndedCommand, IngotProcess } from '../e2e/cli-process.ts';
 import { NatsServer } from './nats-server.ts';
@@ -111,6 +112,10 @@ export interface ClusterOptions {
   readonly workerFlags?: readonly string[];
   readonly schedulerFlags?: readonly string[];
   readonly cacheFlags?: readonly string[];
+  /** How clients of this process prove who they are. Default: not at all, over clear text. */
+  readonly client?: Partial<ChannelSecurityOptions>;
+  /** Scheme of the cache's address for the other parts, such as `grpcs://`. */
+  readonly cacheScheme?: string;
 }
 
 /**
@@ -126,9 +131,11 @@ export class Cluster implements AsyncDisposable {
   /** For files of the test; removed with the rest. */
   readonly folder: string;
   readonly #clients: IngotProcess[] = [];
+  readonly #security: ChannelSecurityOptions;
 
   private constructor(nats: NatsServer, folder: string, options: ClusterOptions) {
-    const { workers = 1, workerFlags = [], schedulerFlags = [], cacheFlags = [] } = options;
+    const { workers = 1, workerFlags = [], schedulerFlags = [], cacheFlags = [], cacheScheme = '' } = options;
+    this.#security = { tls: false, ...options.client };
     const data = (name: string) => ['--data', join(folder, name), '--log-format', 'json'];
     this.nats = nats;
     this.folder = folder;
@@ -141,7 +148,7 @@ export class Cluster implements AsyncDisposable {
       last.get('http') ?? '127.0.0.1:0',
       ...cacheFlags,
     ]);
-    const cacheFlag = () => ['--cache', this.cache.endpoint('grpc'), '--nats', nats.url];
+    const cacheFlag = () => ['--cache', cacheScheme + this.cache.endpoint('grpc'), '--nats', nats.url];
     this.scheduler = new RolePart((last) => [
       'scheduler',
       ...data('scheduler'),
@@ -213,8 +220,8 @@ export class Cluster implements AsyncDisposable {
 
   /** A connection of this process to the farm. */
   connect(): FarmConnection {
-    const address = { endpoint: this.scheduler.endpoint('grpc'), instanceName: '', security: { tls: false } };
-    return new FarmConnection(address, { version: 'test' });
+    const endpoint = this.scheduler.endpoint('grpc');
+    return new FarmConnection({ endpoint, instanceName: '', security: this.#security }, { version: 'test' });
   }
 
   /** A client command started in `folder/client`, its output readable as it comes. */
