@@ -32,6 +32,7 @@ export async function runCacheRole(context: CommandContext, flags: RoleFlags): P
     const cache = await composeCache(config, host);
     const rpc = new RpcServer({ logger: host.logger, ...security });
     host.lifecycle.use('gRPC server', rpc);
+    host.metrics?.add(rpc);
     cache.addServices(rpc);
     const grpc = await listenRpc(rpc, config.grpc);
     const http = await listenHttp(cache, config.http, security);

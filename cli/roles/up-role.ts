@@ -75,6 +75,7 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     });
 
     const rpc = host.lifecycle.use('gRPC server', new RpcServer({ logger: host.logger, ...security }));
+    host.metrics?.add(rpc);
     cache.addServices(rpc, { execution: scheduler.executionCapabilities });
     scheduler.addServices(rpc);
     const grpc = await listenRpc(rpc, config.grpc);

@@ -1,5 +1,6 @@
 import type { MethodRights, RightsRule } from '../auth/method-rights.ts';
 import { type IngotError, unimplemented } from '../error.ts';
+import { RpcMethodStats } from './rpc-method-stats.ts';
 import type {
   CallContext,
   MethodDefinition,
@@ -18,6 +19,7 @@ export interface RpcMethod {
   readonly handler: RpcHandler;
   /** What it takes to call it; undefined: every right, since nobody has said. */
   readonly rights: RightsRule | 'public' | undefined;
+  readonly stats: RpcMethodStats;
 }
 
 /** Which handler serves which path. */
@@ -45,8 +47,14 @@ export class RpcRouter {
       const handler = handlers[key]?.bind(implementation);
       if (handler === undefined) continue;
       const path = `/${definition.fullName}/${method.name}`;
-      this.#methods.set(path, { path, definition: method, handler, rights: rights?.[key] });
+      const stats = new RpcMethodStats(path);
+      this.#methods.set(path, { path, definition: method, handler, rights: rights?.[key], stats });
     }
+  }
+
+  /** What was seen of each method. */
+  *stats(): Generator<RpcMethodStats> {
+    for (const { stats } of this.#methods.values()) yield stats;
   }
 
   find(path: string): RpcMethod | undefined {

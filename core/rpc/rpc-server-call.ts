@@ -25,6 +25,7 @@ import type { RawMessage } from './rpc-deframer.ts';
 import type { MessageFramer } from './rpc-frame.ts';
 import { type Inflate, refuseCompressed, selectInflate } from './rpc-inflate.ts';
 import type { RpcServerLimits } from './rpc-limits.ts';
+import type { RpcMethodStats } from './rpc-method-stats.ts';
 import { RequestReader, type RequestSink } from './rpc-request-reader.ts';
 import { RequestStream } from './rpc-request-stream.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
@@ -66,6 +67,8 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   readonly #requests: RequestStream<unknown> | undefined;
   readonly #timeoutMs: number | undefined;
   readonly #inflateBytes: Inflate = refuseCompressed;
+  readonly #stats: RpcMethodStats;
+  readonly #startMs: number;
   #unaryRequest: RawMessage | undefined;
   #running = false;
   #ended = false;
@@ -79,7 +82,9 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
       this.#inflateBytes = selectInflate(headers.encoding, limits.messageBytesMax);
     }
     this.#timeoutMs = headers.timeout === undefined ? undefined : parseTimeoutMs(headers.timeout);
-    const deadlineMs = this.#timeoutMs === undefined ? undefined : performance.now() + this.#timeoutMs;
+    this.#stats = method.stats;
+    this.#startMs = performance.now();
+    const deadlineMs = this.#timeoutMs === undefined ? undefined : this.#startMs + this.#timeoutMs;
     this.#context = new ServerCallContext({ headers, deadlineMs, peer: connection.peer });
     this.#loan = new ByteLoan(options.budget);
     this.#writer = new ResponseWriter(stream);
@@ -94,6 +99,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     else this.#context.caller = caller;
     stream.listener = this;
     if (deadlineMs !== undefined) options.deadlines.add(deadlineMs, this);
+    this.#stats.running += 1;
   }
 
   /** Lets a handler with a request stream begin; a unary one begins with its request. */
@@ -114,6 +120,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   }
 
   onData(bytes: Buffer, start: number, end: number): void {
+    this.#stats.receivedBytes += end - start;
     this.#reader.onData(bytes, start, end);
   }
 
@@ -218,22 +225,28 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
 
   #respond(response: unknown): void {
     if (this.#ended) return;
-    const frame = this.#options.framer.frame(this.#options.method.definition.responseType, response);
+    const frame = this.#frame(response);
     this.#enterEnded(undefined);
     this.#writer.endWith(frame, { reset: !this.#reader.ended });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
-    const { method, framer } = this.#options;
     for await (const response of responses) {
       if (this.#ended) return;
-      const room = this.#writer.write(framer.frame(method.definition.responseType, response));
+      const room = this.#writer.write(this.#frame(response));
       if (room !== undefined) await room;
       if (this.#ended) return;
     }
     if (this.#ended) return;
     this.#enterEnded(undefined);
     this.#writer.end(undefined, { reset: !this.#reader.ended });
+  }
+
+  #frame(response: unknown): readonly Uint8Array[] {
+    const { framer, method } = this.#options;
+    const frame = framer.frame(method.definition.responseType, response);
+    for (const part of frame) this.#stats.sentBytes += part.byteLength;
+    return frame;
   }
 
   #onHandlerError(error: unknown, request: unknown): void {
@@ -270,6 +283,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   /** From receiving or running; frees all that waits for the client. No reason means that all went well. */
   #enterEnded(reason: IngotError | undefined): void {
     this.#ended = true;
+    this.#stats.end(this.#startMs, reason?.code ?? Code.OK);
     const { deadlineMs } = this.#context;
     if (deadlineMs !== undefined) this.#options.deadlines.remove(deadlineMs, this);
     this.#context.end(reason);

@@ -14,12 +14,15 @@ import { Http2Server } from '../http2/http2-server.ts';
 import type { Http2Stream } from '../http2/http2-stream.ts';
 import type { RequestHeaders } from '../http2/request-headers.ts';
 import type { Logger } from '../log/logger.ts';
+import type { MetricFamily } from '../metrics/metric-family.ts';
+import type { MetricSource } from '../metrics/metric-source.ts';
 import { startTimer } from '../timer.ts';
 import { HealthService, WHOLE_SERVER } from './health-service.ts';
 import { ByteBudget } from './rpc-byte-budget.ts';
 import { Deadlines } from './rpc-deadlines.ts';
 import { MessageFramer } from './rpc-frame.ts';
 import { defaultRpcServerLimits, type RpcServerLimits } from './rpc-limits.ts';
+import { rpcMetrics } from './rpc-method-stats.ts';
 import { ResponseWriter } from './rpc-response-writer.ts';
 import { RpcRouter } from './rpc-router.ts';
 import { ServerCall } from './rpc-server-call.ts';
@@ -52,7 +55,7 @@ const GOODBYE_MS = 250; // For the last statuses to reach clients once the grace
  * A gRPC server whose handlers are async functions and generators. States: being built (`addService`), listening,
  * closing (no new calls, running ones go on), closed. It answers grpc.health.v1 by itself.
  */
-export class RpcServer implements AsyncDisposable {
+export class RpcServer implements MetricSource, AsyncDisposable {
   readonly health = new HealthService();
   readonly #logger: Logger;
   readonly #limits: RpcServerLimits;
@@ -96,6 +99,11 @@ export class RpcServer implements AsyncDisposable {
   /** Full names of the services it answers. */
   get serviceNames(): readonly string[] {
     return this.#router.serviceNames;
+  }
+
+  /** What was seen of its calls. Those refused before a method was found for them are not among them. */
+  metrics(): MetricFamily[] {
+    return rpcMetrics(this.#router.stats());
   }
 
   /** Adds the handlers of a service, and counts it as serving. Without `rights`, calling it takes all of them. */
