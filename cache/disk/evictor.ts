@@ -24,6 +24,8 @@ export class Evictor {
   readonly #parts: DiskParts;
   readonly #logger: Logger;
   #running: Promise<void> | undefined;
+  /** The least that anyone wants of the run under way. */
+  #targetBytes = 0;
   /** Blobs and bytes evicted since start. */
   readonly evicted = { blobs: 0, bytes: 0 };
 
@@ -34,20 +36,23 @@ export class Evictor {
 
   /** Evicts until no more than so many bytes are stored, or nothing more can go. Who comes meanwhile waits along. */
   async evictTo(targetBytes: number): Promise<void> {
-    this.#running ??= this.#run(targetBytes).finally(() => {
+    this.#targetBytes = Math.min(targetBytes, this.#running === undefined ? targetBytes : this.#targetBytes);
+    this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });
     await this.#running;
   }
 
-  async #run(targetBytes: number): Promise<void> {
+  async #run(): Promise<void> {
+    // Whoever asks for more in this turn is heard before anything is found to be enough.
+    await undefined;
     const before = { ...this.evicted };
     const held = new Set<number>();
     const { index, leases } = this.#parts;
     const isFree = (id: number) => !leases.isHeld(id);
     let files: OldFile[] | undefined;
     let fileTaken = false;
-    while (this.#parts.storedBytes > targetBytes) {
+    while (this.#parts.storedBytes > this.#targetBytes) {
       if (files === undefined || (files.length === 0 && fileTaken)) {
         files = await oldFiles(index, isFree);
         fileTaken = false;

@@ -107,12 +107,12 @@ describe('eviction', () => {
   });
 
   it('makes a blob missing as soon as one of its chunks is gone', async () => {
-    await using instances = await openInstances({ limitBytes: 8 * MIB, segmentBytes: MIB });
+    await using instances = await openInstances({ limitBytes: 32 * MIB, segmentBytes: MIB });
     const store = instances.of('');
     const bytes = sampleBytes(4 * MIB, 7);
     const { digest } = await cut(bytes);
     await clientOf(store).write(digest, inPieces(bytes, 100_000));
-    for (let index = 0; index < 6; index += 1) {
+    for (let index = 0; index < 34; index += 1) {
       const other = sampleBlob(MIB, 200 + index);
       await store.write(other.digest, bytesOf(other.bytes));
     }

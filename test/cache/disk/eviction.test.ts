@@ -64,6 +64,13 @@ describe('eviction from a DiskBlobStore', () => {
     expect(await present(opened, old)).toBe(old.length - evictedBlobs);
   });
 
+  it('makes room for blobs that are larger than what the low-water mark leaves free', async () => {
+    await using opened = await openDiskStore({ limitBytes: 8 * MIB, segmentBytes: 128 * KIB });
+    const files = await fill(opened, 20, MIB);
+    expect(await present(opened, files.slice(-1))).toBe(1);
+    expect(opened.disk.stats.storedBytes).toBeLessThanOrEqual(8 * MIB);
+  });
+
   it('drops files by their last use, also that of an earlier process', async () => {
     await using opened = await openDiskStore(SMALL);
     const files = await fill(opened, 12, 300 * KIB);
