@@ -40,7 +40,7 @@ import { DiskBlobStore, diskBlobStoreFailPoints } from './disk/disk-blob-store.t
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
 import { mountCache } from './grpc/mount-cache.ts';
 import { storesByInstance } from './grpc/stores-by-instance.ts';
-import { WriteSessions } from './grpc/write-sessions.ts';
+import { defaultWriteSessionLimits, WriteSessions } from './grpc/write-sessions.ts';
 import { CacheHealth } from './health/cache-health.ts';
 import { AuthorisedHttpFolderView } from './http/authorised-http-folder-view.ts';
 import { AuthorisedHttpView } from './http/authorised-http-view.ts';
@@ -57,6 +57,7 @@ import { MeteredActionCache } from './metered/metered-action-cache.ts';
 import { MeteredBlobStore } from './metered/metered-blob-store.ts';
 import { storeMetrics } from './metered/store-metrics.ts';
 import { openTier, type Tier } from './tier/open-tier.ts';
+import { UploadStages } from './uploads/upload-stages.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
 export interface Cache {
@@ -186,7 +187,11 @@ async function openStorage(
   );
   const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
   const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
-  const sessions = lifecycle.use('uploads', new WriteSessions());
+  const stages = lifecycle.use(
+    'upload stages',
+    await UploadStages.open({ folder: join(folder, 'uploads-v1'), logger }),
+  );
+  const sessions = lifecycle.use('uploads', new WriteSessions(defaultWriteSessionLimits, stages));
   return { folder, disk, records, logStreams, sessions, failPoints };
 }
 

@@ -5,11 +5,12 @@ import { invalidArgument } from '../../core/error.ts';
 import type { FailPoints } from '../../core/fail-point.ts';
 import { systemCodeOf } from '../../core/file-error.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { writeFully } from './write-fully.ts';
 
 /** Bytes gathered before they are written: clients send as little as 16 KiB at once, and each write costs a thread hop. */
 const GATHERED_BYTES = 64 * 1024;
 /** Blobs are never written to again. */
-const BLOB_MODE = 0o444;
+export const BLOB_MODE = 0o444;
 
 /** How to stage a stream. */
 export interface StageOptions {
@@ -24,6 +25,14 @@ export interface StageOptions {
   readonly onMoved: () => void;
 }
 
+/** A source that stages itself, such as an upload of which a part lies in a file already. */
+export interface SelfStaging extends AsyncIterable<Uint8Array> {
+  /** As {@link stageFile}; the file is in a folder of its own on the same file system. */
+  stage(options: StageOptions): Promise<StagedFile>;
+  /** The same source; what is still to come passes through `pass`, for who counts it. */
+  through(pass: (rest: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>): SelfStaging;
+}
+
 /**
  * A new file with all bytes of `source`, hashed on the way; returns their digest, and the file is not synced yet.
  * When that fails the file is gone. INVALID_ARGUMENT when there are too many bytes.
@@ -33,29 +42,41 @@ export async function stageFile(
   source: AsyncIterable<Uint8Array>,
   options: StageOptions,
 ): Promise<StagedFile> {
+  if (isSelfStaging(source)) return source.stage(options);
   const handle = await open(path, 'wx', BLOB_MODE);
   try {
     // The mode given to open is cut by the umask.
     await handle.chmod(BLOB_MODE);
     options.failPoints.pass('cas.after_create');
-    return new StagedFile(path, handle, await fill(handle, source, options));
+    return new StagedFile(path, handle, { digest: await fill(handle, source, options) });
   } catch (error) {
     await discard(path, handle);
     throw error;
   }
 }
 
-/** A complete file in `incoming/`. Dispose of it whether or not it was moved away. */
+/** True for a source that stages itself; who wraps it in another source keeps that by `through`. */
+export function isSelfStaging(source: AsyncIterable<Uint8Array>): source is SelfStaging {
+  return 'stage' in source && typeof source.stage === 'function';
+}
+
+/** A complete file beside the blobs. Dispose of it whether or not it was moved away. */
 export class StagedFile implements AsyncDisposable {
   readonly path: string;
   /** Of the bytes that were written. */
   readonly digest: Digest;
   readonly #handle: FileHandle;
+  readonly #onDisposed: () => Promise<void>;
 
-  constructor(path: string, handle: FileHandle, digest: Digest) {
+  constructor(
+    path: string,
+    handle: FileHandle,
+    rest: { readonly digest: Digest; readonly onDisposed?: () => Promise<void> },
+  ) {
     this.path = path;
-    this.digest = digest;
+    this.digest = rest.digest;
     this.#handle = handle;
+    this.#onDisposed = rest.onDisposed ?? (() => Promise.resolve());
   }
 
   /** Resolves when the bytes survive a power loss. */
@@ -63,8 +84,9 @@ export class StagedFile implements AsyncDisposable {
     await this.#handle.sync();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return discard(this.path, this.#handle);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await discard(this.path, this.#handle);
+    await this.#onDisposed();
   }
 }
 
@@ -86,8 +108,10 @@ async function fill(
   const hasher = new DigestHasher(digestFunction);
   let gathered: Uint8Array[] = [];
   let gatheredBytes = 0;
+  let position = 0;
   const flush = async (): Promise<void> => {
-    await writeAll(handle, gathered, gatheredBytes);
+    await writeFully(handle, gathered, { sizeBytes: gatheredBytes, position });
+    position += gatheredBytes;
     gathered = [];
     gatheredBytes = 0;
   };
@@ -106,11 +130,4 @@ async function fill(
   if (gatheredBytes > 0) await flush();
   failPoints.pass('cas.after_write');
   return hasher.digest();
-}
-
-async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], sizeBytes: number): Promise<void> {
-  const { bytesWritten } = await handle.writev(chunks);
-  if (bytesWritten === sizeBytes) return;
-  // A short write, as a nearly full disk gives: write() goes on until all is written or an error says why not.
-  await handle.writeFile(Buffer.concat(chunks, sizeBytes).subarray(bytesWritten));
 }

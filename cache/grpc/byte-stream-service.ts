@@ -144,7 +144,7 @@ async function queryWriteStatus(
   const [missing] = await blobStore.findMissing([name.digest], blobOptionsOf(context));
   if (missing === undefined) return { committedSize: finishedEarly(name), complete: true };
   // Of an upload nobody knows, nothing has arrived: true, and Bazel begins anew where NOT_FOUND would end its build.
-  return { committedSize: sessions.committedBytes(name) ?? 0, complete: false };
+  return { committedSize: (await sessions.status(name, context)) ?? 0, complete: false };
 }
 
 function parseUploadName(resourceName: string): WriteName {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { abortReason, linkedAbort, untilAborted } from '../../core/abort.ts';
 import type { Digest } from '../../core/digest.ts';
 import { aborted, type IngotError, invalidArgument, outOfRange, toIngotError } from '../../core/error.ts';
+import type { IoOptions } from '../../core/io-options.ts';
 import type { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
+import type { UploadStage } from '../uploads/upload-stage.ts';
 import { PushSource } from './push-source.ts';
 import type { UploadSink } from './upload-sink.ts';
 
@@ -12,10 +14,12 @@ export interface WriteSessionOptions {
   readonly sink: UploadSink;
   /** The build that it is part of. */
   readonly invocationId?: string | undefined;
+  /** Where what has arrived outlives the process; absent for what is small or compressed. */
+  readonly stage?: UploadStage | undefined;
   /** Of memory for pieces that the store has not taken yet. */
   readonly budget: ByteBudget;
-  /** Called once, when the store has taken the blob or refused it. */
-  readonly onOver: () => void;
+  /** Called once, when the store has taken the blob, or with why it has not. */
+  readonly onOver: (error: IngotError | undefined) => void;
 }
 
 /** How the store's side of an upload ended. */
@@ -34,7 +38,7 @@ export class WriteSession {
   readonly #options: WriteSessionOptions;
   #started = false;
   #attachment: WriteAttachment | undefined;
-  #committedBytes = 0;
+  #committedBytes: number;
   #finishing = false;
   #over = false;
 
@@ -42,11 +46,20 @@ export class WriteSession {
     this.digest = options.digest;
     this.#options = options;
     this.#source = new PushSource(options.budget);
+    this.#committedBytes = options.stage?.durableBytes ?? 0;
   }
 
   /** Bytes that have arrived and need not be sent again. */
   get committedBytes(): number {
     return this.#committedBytes;
+  }
+
+  /** Bytes that need not be sent again even if this process dies now, where the upload has a stage; waits for the disk. */
+  async durableBytes(options: IoOptions): Promise<number> {
+    const { stage } = this.#options;
+    if (stage === undefined) return this.#committedBytes;
+    await stage.durableTo(this.#committedBytes, options);
+    return stage.durableBytes;
   }
 
   /** All bytes are here. */
@@ -130,8 +143,11 @@ export class WriteSession {
   async #store(): Promise<void> {
     let error: IngotError | undefined;
     try {
-      const { sink, invocationId } = this.#options;
-      await sink.write(this.#source, { signal: this.#abort.signal, invocationId });
+      const { sink, stage, invocationId } = this.#options;
+      await sink.write(stage?.source(this.#source) ?? this.#source, {
+        signal: this.#abort.signal,
+        invocationId,
+      });
     } catch (thrown) {
       error = toIngotError(thrown);
     }
@@ -142,7 +158,7 @@ export class WriteSession {
   #enterOver(outcome: Outcome): void {
     this.#over = true;
     this.#abort[Symbol.dispose]();
-    this.#options.onOver();
+    this.#options.onOver(outcome.error);
     this.#attachment?.wake();
     this.#outcome.resolve(outcome);
   }

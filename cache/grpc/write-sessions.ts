@@ -1,9 +1,19 @@
 import type { Digest } from '../../core/digest.ts';
-import { aborted, cancelled, type IngotError, resourceExhausted, unavailable } from '../../core/error.ts';
+import {
+  aborted,
+  cancelled,
+  type IngotError,
+  isIngotError,
+  resourceExhausted,
+  unavailable,
+} from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
+import type { IoOptions } from '../../core/io-options.ts';
 import { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
 import { startTimer } from '../../core/timer.ts';
-import type { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Code } from '../../proto/gen/google/rpc/code.ts';
+import type { UploadStages } from '../uploads/upload-stages.ts';
 import type { UploadSink } from './upload-sink.ts';
 import { type WriteAttachment, WriteSession } from './write-session.ts';
 
@@ -26,6 +36,9 @@ export const defaultWriteSessionLimits: WriteSessionLimits = {
   detachedBytesMax: 8 * 1024 ** 3,
   detachedMs: 2 * 60_000,
 };
+
+/** Smaller uploads are sent again as fast as it is found out how much of them is here. */
+const STAGED_BLOB_BYTES_MIN = 4 * 1024 ** 2;
 
 /** How long a client is asked to wait when there are too many uploads. */
 const RETRY_MS = 1_000;
@@ -58,16 +71,21 @@ interface Entry {
   cancelTimer?: (() => void) | undefined;
 }
 
-/** The uploads under way by name, so that one whose stream broke can be taken up by another. Lost in a restart. */
+/**
+ * The uploads under way by name, so that one whose stream broke can be taken up by another. Large ones that come as they
+ * are outlive a restart when there are stages; others begin anew.
+ */
 export class WriteSessions implements AsyncDisposable {
   readonly #limits: WriteSessionLimits;
+  readonly #stages: UploadStages | undefined;
   readonly #budget: ByteBudget;
   /** In order of their last detachment, oldest first. */
   readonly #entries = new Map<string, Entry>();
   #closed = false;
 
-  constructor(limits: WriteSessionLimits = defaultWriteSessionLimits) {
+  constructor(limits: WriteSessionLimits = defaultWriteSessionLimits, stages?: UploadStages) {
     this.#limits = limits;
+    this.#stages = stages;
     this.#budget = new ByteBudget(limits.bufferedBytesMax);
   }
 
@@ -78,7 +96,15 @@ export class WriteSessions implements AsyncDisposable {
 
   /** Bytes that have arrived of an upload; undefined when nothing is known of it. */
   committedBytes(name: UploadName): number | undefined {
-    return this.#entries.get(keyOf(name))?.session.committedBytes;
+    const key = keyOf(name);
+    return this.#entries.get(key)?.session.committedBytes ?? this.#stages?.durableBytes(key);
+  }
+
+  /** The same for a client that asks: of an upload with a stage no more than outlives this process. */
+  async status(name: UploadName, options: IoOptions): Promise<number | undefined> {
+    const key = keyOf(name);
+    const session = this.#entries.get(key)?.session;
+    return session === undefined ? this.#stages?.durableBytes(key) : await session.durableBytes(options);
   }
 
   /**
@@ -98,7 +124,7 @@ export class WriteSessions implements AsyncDisposable {
       this.#giveUp(entry, aborted(`Write ${name.digest}: the upload was begun anew`));
       entry = undefined;
     }
-    entry ??= this.#open(key, name.digest, { sink, invocationId });
+    entry ??= this.#open(key, name, { offset, sink, invocationId });
     entry.cancelTimer?.();
     entry.cancelTimer = undefined;
     const attached = entry;
@@ -124,18 +150,21 @@ export class WriteSessions implements AsyncDisposable {
     return this.close();
   }
 
-  #open(key: string, digest: Digest, { sink, invocationId }: WriteTarget): Entry {
+  #open(key: string, name: UploadName, { offset, sink, invocationId }: Omit<WriteStream, 'signal'>): Entry {
+    const { digest } = name;
     if (this.#entries.size >= this.#limits.sessionsMax && !this.#giveUpOldest()) {
       throw resourceExhausted(
         `Write ${digest}: ${this.#limits.sessionsMax} uploads are under way, as many as are allowed`,
         { details: [retryInfo(RETRY_MS)] },
       );
     }
-    const onOver = (): void => {
+    const stage = isStaged(name) ? this.#stages?.take(key, digest, offset) : undefined;
+    const onOver = (error: IngotError | undefined): void => {
       entry.cancelTimer?.();
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      if (stage !== undefined) this.#stages?.leave(stage, { isKept: isIngotError(error, Code.UNAVAILABLE) });
     };
-    const session = new WriteSession({ digest, sink, invocationId, budget: this.#budget, onOver });
+    const session = new WriteSession({ digest, sink, stage, invocationId, budget: this.#budget, onOver });
     const entry: Entry = { key, session };
     this.#entries.set(key, entry);
     return entry;
@@ -181,6 +210,10 @@ export class WriteSessions implements AsyncDisposable {
     if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
     entry.session.abort(reason);
   }
+}
+
+function isStaged({ digest, compressor }: UploadName): boolean {
+  return compressor === Compressor_Value.IDENTITY && digest.sizeBytes > STAGED_BLOB_BYTES_MIN;
 }
 
 function keyOf({ instanceName, uuid, digest, compressor }: UploadName): string {

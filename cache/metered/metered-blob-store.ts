@@ -3,6 +3,7 @@ import { type IngotError, toIngotError } from '../../core/error.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import { isSelfStaging } from '../blobs/staged-file.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
 import type { CacheCounters } from './cache-counters.ts';
 
@@ -62,11 +63,8 @@ export class MeteredBlobStore implements BlobStore {
 
   async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
     const counters = this.#counters;
-    // Chunks say by what they are how they are stored, and were counted when they came.
-    const isPassedOn = source instanceof WholeBytes || source instanceof ChunkedBytes;
-    const counted = isPassedOn ? source : this.#countingWrites(source);
     try {
-      await this.#inner.write(digest, counted, options);
+      await this.#inner.write(digest, this.#counted(source), options);
       counters.writes.ok += 1;
       counters.writeProblem = undefined;
       if (source instanceof WholeBytes) counters.writtenBytes += source.bytes.byteLength;
@@ -74,6 +72,15 @@ export class MeteredBlobStore implements BlobStore {
       this.#countFailedWrite(toIngotError(error));
       throw error;
     }
+  }
+
+  /** The same source, counted unless it is when it is stored; what it is says how it is stored. */
+  #counted(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    // Chunks were counted when they came.
+    if (source instanceof WholeBytes || source instanceof ChunkedBytes) return source;
+    return isSelfStaging(source)
+      ? source.through((rest) => this.#countingWrites(rest))
+      : this.#countingWrites(source);
   }
 
   #countFailedWrite({ code, message }: IngotError): void {
