@@ -107,6 +107,7 @@ export async function composeCache(
     folder,
     localBlobs: () => chunked,
     localResults,
+    invocationTtlMs: config.invocationTtl,
   });
   const behind = storesBehind({ local: chunked, localResults, tier, config, logger, metrics });
   metrics.add({ metrics: () => [...storeMetrics(disk.stats), ...uploadMetrics(sessions)] });
@@ -134,8 +135,10 @@ export async function composeCache(
       logStreams.drain();
     },
     async listenHttp(address, security) {
-      const lookup = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
-      const parts = { ...behind, files: stored, lookup, records, config, logger, metrics, security };
+      const here = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
+      const lookup = tier?.lookup('', here) ?? here;
+      const files = tier?.ingest('', stored) ?? stored;
+      const parts = { ...behind, files, lookup, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
         store: disk.stats,
         uploads: sessions.size,

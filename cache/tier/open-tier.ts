@@ -8,6 +8,8 @@ import type { ActionCache } from '../action-cache.ts';
 import type { DroppableActionCache } from '../actions/droppable-action-cache.ts';
 import { LevelRecords } from '../actions/level-records.ts';
 import type { BlobStore } from '../blob-store.ts';
+import type { BlobIngest } from '../blobs/blob-ingest.ts';
+import type { BlobLookup } from '../blobs/blob-lookup.ts';
 import { BlobFlights } from './blob-flights.ts';
 import { blobSource } from './blob-source.ts';
 import { BlobTier } from './blob-tier.ts';
@@ -20,7 +22,10 @@ import type { TierAddress, TierConfig } from './tier-config.ts';
 import { tierMetrics } from './tier-metrics.ts';
 import { newTierNumbers, type TierStatus } from './tier-numbers.ts';
 import { TieredActionCache } from './tiered-action-cache.ts';
+import { TieredBlobIngest } from './tiered-blob-ingest.ts';
+import { TieredBlobLookup } from './tiered-blob-lookup.ts';
 import { TieredBlobStore } from './tiered-blob-store.ts';
+import { UploadPins } from './upload-pins.ts';
 import { UploadQueue, type UploadTask } from './upload-queue.ts';
 
 /** What lies in front of a tier, and where its queue is kept. */
@@ -30,6 +35,8 @@ export interface TierSurroundings {
   /** The local blobs of an instance. */
   localBlobs(instanceName: string): BlobStore;
   readonly localResults: DroppableActionCache;
+  /** How long an invocation keeps what it used there from eviction. */
+  readonly invocationTtlMs: number;
   /** Default: the S3 store the settings name. */
   readonly objectStore?: ObjectStore;
 }
@@ -38,6 +45,9 @@ export interface TierSurroundings {
 export interface Tier {
   blobStore(instanceName: string): BlobStore;
   readonly actionCache: DroppableActionCache;
+  /** For HTTP, which says neither size nor, at times, hash beforehand. */
+  lookup(instanceName: string, inner: BlobLookup): BlobLookup;
+  ingest(instanceName: string, inner: BlobIngest): BlobIngest;
   /** Counts for /status and /metrics. */
   status(): TierStatus;
 }
@@ -67,8 +77,11 @@ export async function openTier(
     'pending uploads',
     await LevelRecords.open({ folder: join(folder, 'tier-v1'), logger }),
   );
+  const pins = new UploadPins({ localBlobs, leaseMs: surroundings.invocationTtlMs });
   const uploads = await UploadQueue.open({
     ...{ store, records, numbers, logger },
+    pin: (pending) => pins.renew(pending),
+    pinnedMs: surroundings.invocationTtlMs,
     uploadsAtOnce: config.tierUploads,
     uploadsMax: config.tierQueueUploads,
     bytesMax: config.tierQueueBytes,
@@ -90,6 +103,8 @@ export async function openTier(
         ...{ instanceName, tier, flights, uploads, uploadWaitMs },
       }),
     actionCache: new TieredActionCache({ inner: localResults, tier: results, uploads, uploadWaitMs }),
+    lookup: (instanceName, inner) => new TieredBlobLookup({ inner, instanceName, tier }),
+    ingest: (instanceName, inner) => new TieredBlobIngest({ inner, instanceName, uploads, uploadWaitMs }),
     status,
   };
 }

@@ -17,6 +17,8 @@ const RETRY: RetryPolicy = {
   firstBackoffMs: 200,
   backoffMsMax: 30_000,
 };
+/** How often pending blobs are kept from eviction anew. One that was just written is in no danger for so long. */
+const PIN_MS_MAX = 60_000;
 /** Every record of the queue begins so. */
 const RECORD_PREFIX = 'upload\0';
 
@@ -35,6 +37,10 @@ export interface UploadQueueDependencies extends UploadRoomLimits {
   readonly records: LevelRecords;
   /** What to put where, or undefined when this node no longer has it. */
   taskOf(upload: PendingUpload, options: IoOptions): Promise<UploadTask | undefined>;
+  /** Keeps these from eviction, and what it was given before no longer. */
+  pin(uploads: Iterable<PendingUpload>): Promise<void>;
+  /** How long that lasts. */
+  readonly pinnedMs: number;
   readonly numbers: TierNumbers;
   readonly logger: Logger;
   /** Uploads under way at once. */
@@ -80,8 +86,9 @@ export class UploadQueue implements AsyncDisposable {
   static async open(dependencies: UploadQueueDependencies): Promise<UploadQueue> {
     const queue = new UploadQueue(dependencies);
     await queue.#recall();
-    const { uploadsAtOnce } = dependencies;
-    queue.#lanes = Promise.all(Array.from({ length: uploadsAtOnce }, () => queue.#lane()));
+    await queue.#pin();
+    const lanes = Array.from({ length: dependencies.uploadsAtOnce }, () => queue.#lane());
+    queue.#lanes = Promise.all([...lanes, queue.#pinAgainAndAgain()]);
     return queue;
   }
 
@@ -190,6 +197,26 @@ export class UploadQueue implements AsyncDisposable {
     this.#ready.add(key);
     const [wake] = this.#wakes;
     wake?.();
+  }
+
+  async #pin(): Promise<void> {
+    try {
+      await this.#dependencies.pin([...this.#entries.values()].map(({ upload }) => upload));
+    } catch (error) {
+      this.#dependencies.logger.error({ error }, 'pending uploads could not be kept from eviction');
+    }
+  }
+
+  /** Until it closes; never rejects. */
+  async #pinAgainAndAgain(): Promise<void> {
+    const { signal } = this.#abort;
+    const everyMs = Math.min(PIN_MS_MAX, this.#dependencies.pinnedMs / 4);
+    while (!signal.aborted) {
+      await delay(everyMs, { signal }).catch(() => {
+        // The queue is closing, which the loop sees for itself.
+      });
+      if (!signal.aborted) await this.#pin();
+    }
   }
 
   /** Carries out one upload after another; never rejects. */

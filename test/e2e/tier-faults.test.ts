@@ -49,6 +49,24 @@ describe.skipIf(findVersitygw() === undefined)('a cache over a real S3 server', 
     }
   });
 
+  it('gives HTTP clients what only the bucket has, and uploads what they send without a length', async () => {
+    await using bucket = await Versitygw.start();
+    await using writer = await TierNode.start({ tier: TIER, endpoint: bucket.endpoint });
+    const { bytes, digest } = sampleBlob(300_000, 5);
+    const sent = await fetch(`http://${writer.part.endpoint('http')}/cas/${digest.hash}`, {
+      method: 'PUT',
+      body: ReadableStream.from(inPieces(bytes)),
+      duplex: 'half',
+    } as RequestInit);
+    expect(sent.ok).toBe(true);
+    await waitUntil('the upload', async () => (await writer.status()).uploaded === 1);
+    await using empty = await TierNode.start({ tier: TIER, endpoint: bucket.endpoint });
+    const url = `http://${empty.part.endpoint('http')}/cas/${digest.hash}`;
+    expect((await fetch(url, { method: 'HEAD' })).headers.get('content-length')).toBe('300000');
+    expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(bytes)).toBe(true);
+    expect((await fetch(`${url.slice(0, -1)}${digest.hash.endsWith('0') ? 1 : 0}`)).status).toBe(404);
+  });
+
   it('never ends a read with wrong bytes from the bucket, says they are missing, and heals them', async () => {
     await using bucket = await Versitygw.start();
     const blobs = [1000, 3 * MIB, 3 * MIB].map((sizeBytes, seed) => sampleBlob(sizeBytes, 10 + seed));

@@ -20,6 +20,8 @@ export interface TierUnderTestOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Where pending uploads are kept; default: a folder that goes with it. */
   readonly folder?: string;
+  /** How long the local store's leases last. */
+  readonly invocationTtlMs?: number;
 }
 
 /** An open tier on local stores in memory. */
@@ -35,6 +37,7 @@ export async function openTierUnderTest({
   local = new MemoryBlobStore(),
   settings,
   folder,
+  invocationTtlMs = 600_000,
 }: TierUnderTestOptions): Promise<TierUnderTest> {
   const own = await tempFolder();
   const logger = recordingLogger();
@@ -48,6 +51,7 @@ export async function openTierUnderTest({
       folder: folder ?? `${own.path}/tier`,
       localBlobs: () => local,
       localResults: new LevelActionCache({ records, logger }),
+      invocationTtlMs,
       objectStore,
     },
   );

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { DiskBlobStore } from '../../../cache/disk/disk-blob-store.ts';
 import type { Digest } from '../../../core/digest.ts';
 import { cancelled, resourceExhausted, unavailable } from '../../../core/error.ts';
+import { silentLogger } from '../../../core/log/logger.ts';
 import { bytesOf } from '../../../core/streams.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { tempFolder } from '../../setup/temp-folder.ts';
@@ -286,6 +288,33 @@ describe('TieredBlobStore, writing', () => {
     expect(node.logger.lines.map(({ message }) => message)).toContain(
       'uploads of an earlier process are taken up',
     );
+  });
+
+  it('keeps what is pending from eviction, until it is uploaded', async () => {
+    await using folder = await tempFolder();
+    await using disk = await DiskBlobStore.open({
+      folder: folder.path,
+      logger: silentLogger,
+      limitBytes: 64 * MIB,
+      recentBlobBytes: 0,
+      invocationTtlMs: 2000,
+    });
+    const local = disk.forInstance('');
+    const objectStore = new MemoryObjectStore();
+    await using node = await openTierUnderTest({ objectStore, local, invocationTtlMs: 2000 });
+    // The upload stands still: a try that failed would read the blob again, and so use it.
+    const gate = Promise.withResolvers<void>();
+    objectStore.gate = gate.promise;
+    const pending = sampleBlob(MIB, 60);
+    await node.store.write(pending.digest, inPieces(pending.bytes));
+    // Pins are renewed four times in the time a lease lasts.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const others = Array.from({ length: 90 }, (_, seed) => sampleBlob(MIB, 61 + seed));
+    for (const { bytes, digest } of others) await local.write(digest, inPieces(bytes));
+    expect(await local.findMissing([pending.digest])).toEqual([]);
+    expect(await local.findMissing(others.map(({ digest }) => digest))).not.toEqual([]);
+    gate.resolve();
+    await waitUntil('the upload', () => objectStore.objects.get(KEY(pending.digest))?.equals(pending.bytes));
   });
 
   it('waits for the object store with sync, and is UNAVAILABLE when that takes too long', async () => {
