@@ -7,6 +7,7 @@ import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import type { BlobSplitter } from '../chunking/blob-splitter.ts';
 import type { ChunkList } from '../chunking/chunk-list.ts';
+import { hashingTimeoutMs } from './hashing-timeout.ts';
 
 /** What a {@link GrpcBlobSplitter} depends on. */
 export interface GrpcBlobSplitterDependencies {
@@ -37,7 +38,7 @@ export class GrpcBlobSplitter implements BlobSplitter {
           digestFunction: digest.digestFunction,
           chunkingFunction: 0,
         },
-        { signal },
+        { signal, timeoutMs: hashingTimeoutMs(digest) },
       );
       const chunks = chunkDigests.map((message) => Digest.fromMessage(message, digest.digestFunction));
       return { chunks, chunkingFunction };

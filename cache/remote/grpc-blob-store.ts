@@ -21,6 +21,7 @@ import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
 import { verifiedBytes } from '../blobs/verified-bytes.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
 import { GrpcBlobBatches } from './grpc-blob-batches.ts';
+import { hashingTimeoutMs } from './hashing-timeout.ts';
 import { downloadResumably } from './resumable-download.ts';
 import { uploadResumably } from './resumable-upload.ts';
 import { startedStream } from './started-stream.ts';
@@ -163,7 +164,10 @@ export class GrpcBlobStore implements BlobStore {
       chunkingFunction,
     };
     try {
-      const { blobDigest } = await this.#cas.spliceBlob(request, { signal });
+      const { blobDigest } = await this.#cas.spliceBlob(request, {
+        signal,
+        timeoutMs: hashingTimeoutMs(digest),
+      });
       const seen = Digest.fromMessage(blobDigest, digestFunction);
       if (!seen.equals(digest)) throw internal(`Write ${digest}: the server says it made ${seen}`);
     } catch (error) {
