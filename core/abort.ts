@@ -62,6 +62,12 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortReason(signal);
 }
 
+/** The same for the signal of these options, which is not made for it. For work that is done before anyone could wait. */
+export function throwIfOver(options: IoOptions): void {
+  if (options.throwIfAborted === undefined) throwIfAborted(options.signal);
+  else options.throwIfAborted();
+}
+
 /**
  * The promise's outcome, or the signal's reason as soon as it aborts. What the promise stands for goes on
  * unless it listens to the signal itself; a late rejection is dropped.

@@ -1,5 +1,5 @@
 import { mkdir, statfs } from 'node:fs/promises';
-import { throwIfAborted } from '../../core/abort.ts';
+import { throwIfOver } from '../../core/abort.ts';
 import { Digest } from '../../core/digest.ts';
 import { unavailable } from '../../core/error.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
@@ -134,7 +134,7 @@ export class DiskBlobStore implements AsyncDisposable {
   /** Those of the digests that are absent in the instance, each once; undefined is an instance that has nothing. */
   findMissing(instance: number | undefined, digests: readonly Digest[], options: BlobOptions = {}): Digest[] {
     this.#checkOpen();
-    throwIfAborted(options.signal);
+    throwIfOver(options);
     const uses = this.#usesBy(options);
     const missing: Digest[] = [];
     for (const digest of digests) {
@@ -161,7 +161,7 @@ export class DiskBlobStore implements AsyncDisposable {
     options: BlobOptions = {},
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     this.#checkOpen();
-    throwIfAborted(options.signal);
+    throwIfOver(options);
     const span = spanOf(digest, range);
     const id = instance === undefined ? -1 : this.#parts.visible(instance, digest);
     if (id < 0) return undefined;
@@ -182,7 +182,7 @@ export class DiskBlobStore implements AsyncDisposable {
     options: BlobOptions = {},
   ): Promise<void> {
     this.#checkOpen();
-    throwIfAborted(options.signal);
+    throwIfOver(options);
     const id = this.#parts.visible(instance, digest);
     if (id >= 0) {
       this.#usesBy(options).note(id, digest);

@@ -44,23 +44,29 @@ export async function batchReadBlobs(
     );
   }
   const isZstdWanted = acceptableCompressors.includes(Compressor_Value.ZSTD);
-  const responses = await inSlices(digests, READS_AT_ONCE, async (digest) => {
+  const responses = await inSlices(digests, READS_AT_ONCE, async (message) => {
     try {
-      const blob = { digest: Digest.fromMessage(digest, digestFunction), store };
-      if (isZstdWanted) return { digest, ...(await readEncoded(blob, forms, options)), status: okStatus };
-      const data = await readBlob(blob, options);
+      const digest = Digest.fromMessage(message, digestFunction);
+      if (isZstdWanted) {
+        return { digest, ...(await readEncoded({ digest, store }, forms, options)), status: okStatus };
+      }
+      const source = await store.read(digest, undefined, options);
+      const data = source instanceof WholeBytes ? source.bytes : await bytesOf(digest, source);
       return { digest, data, status: okStatus, compressor: Compressor_Value.IDENTITY };
     } catch (error) {
-      return { digest, data: NO_BYTES, status: statusOf(error), compressor: Compressor_Value.IDENTITY };
+      return {
+        digest: message,
+        data: NO_BYTES,
+        status: statusOf(error),
+        compressor: Compressor_Value.IDENTITY,
+      };
     }
   });
   return { responses };
 }
 
-async function readBlob({ digest, store }: StoredBlob, options: BlobOptions): Promise<Uint8Array> {
-  const source = await store.read(digest, undefined, options);
+async function bytesOf(digest: Digest, source: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
-  if (source instanceof WholeBytes) return source.bytes;
   return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
 }
 

@@ -1,7 +1,7 @@
 import type { CallContext } from '../../core/rpc/rpc-service.ts';
 import type { BlobOptions } from '../blob-store.ts';
 
-/** What a call tells the stores. Nothing is made before a store asks: the fast ones do not look at the signal. */
+/** What a call tells the stores. Nothing is made before a store asks: the fast ones do not ask for the signal. */
 export function blobOptionsOf(context: CallContext): BlobOptions {
   return {
     get signal() {
@@ -10,5 +10,6 @@ export function blobOptionsOf(context: CallContext): BlobOptions {
     get invocationId() {
       return context.invocationId;
     },
+    throwIfAborted: () => context.throwIfAborted(),
   };
 }

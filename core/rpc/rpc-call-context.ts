@@ -27,6 +27,7 @@ export class ServerCallContext implements CallContext {
   #reason: IngotError | undefined;
   #metadata: ReadonlyMap<string, string> | undefined;
   #requestMetadata: RequestMetadata | undefined;
+  #isRequestMetadataRead = false;
 
   constructor({ headers, deadlineMs, peer }: ServerCallContextOptions) {
     this.#headers = headers;
@@ -42,13 +43,21 @@ export class ServerCallContext implements CallContext {
     return this.#controller.signal;
   }
 
+  throwIfAborted(): void {
+    if (this.#over) throw this.#reason ?? CALL_IS_OVER;
+  }
+
   get metadata(): ReadonlyMap<string, string> {
     this.#metadata ??= metadataOf(this.#headers);
     return this.#metadata;
   }
 
   get requestMetadata(): RequestMetadata | undefined {
-    this.#requestMetadata ??= parseRequestMetadata(this.#headers.get(REQUEST_METADATA_HEADER));
+    // Once, also when there is none or it is malformed: a store asks for each blob of a batch.
+    if (!this.#isRequestMetadataRead) {
+      this.#isRequestMetadataRead = true;
+      this.#requestMetadata = parseRequestMetadata(this.#headers.get(REQUEST_METADATA_HEADER));
+    }
     return this.#requestMetadata;
   }
 

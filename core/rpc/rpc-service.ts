@@ -41,6 +41,8 @@ export interface CallContext {
    * that work linked to it always ends. The reason is an IngotError (CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE).
    */
   readonly signal: AbortSignal;
+  /** Throws the signal's reason when it has aborted, without making one for it. */
+  throwIfAborted(): void;
   /** Milliseconds of `performance.now()` at which the client gives up; undefined when it did not say. */
   readonly deadlineMs: number | undefined;
   /** Request headers by lower-case name; `-bin` ones are still base64. */

@@ -1,7 +1,14 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { abortReason, delay, linkedAbort, throwIfAborted, untilAborted } from '../../core/abort.ts';
-import { notFound, unavailable } from '../../core/error.ts';
+import {
+  abortReason,
+  delay,
+  linkedAbort,
+  throwIfAborted,
+  throwIfOver,
+  untilAborted,
+} from '../../core/abort.ts';
+import { cancelled, notFound, unavailable } from '../../core/error.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { rejection, thrown } from '../setup/rejection.ts';
 
@@ -98,6 +105,31 @@ describe('linkedAbort', () => {
     }
     expect([listeners(parent.signal), vi.getTimerCount()]).toEqual([0, 0]);
     expect(signal.reason).toMatchObject({ code: Code.CANCELLED, message: 'the operation is over' });
+  });
+});
+
+describe('throwIfOver', () => {
+  test('throws the reason of a signal', () => {
+    const reason = cancelled('enough');
+    expect(thrown(() => throwIfOver({ signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(() => throwIfOver({ signal: new AbortController().signal })).not.toThrow();
+    expect(() => throwIfOver({})).not.toThrow();
+  });
+
+  test('does not ask for a signal where there is another way to tell', () => {
+    const reason = cancelled('enough');
+    let over = false;
+    const options = {
+      get signal(): AbortSignal {
+        throw new Error('asked for the signal');
+      },
+      throwIfAborted(): void {
+        if (over) throw reason;
+      },
+    };
+    expect(() => throwIfOver(options)).not.toThrow();
+    over = true;
+    expect(thrown(() => throwIfOver(options))).toBe(reason);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { throwIfAborted } from '../../../core/abort.ts';
 import { anonymous } from '../../../core/caller.ts';
 import { cancelled } from '../../../core/error.ts';
 import { HealthService, WHOLE_SERVER } from '../../../core/rpc/health-service.ts';
@@ -11,6 +12,7 @@ import { startEcho } from '../../setup/rpc.ts';
 
 const context = (signal: AbortSignal): CallContext => ({
   signal,
+  throwIfAborted: () => throwIfAborted(signal),
   deadlineMs: undefined,
   metadata: new Map(),
   peer: 'test',
