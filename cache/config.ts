@@ -16,6 +16,8 @@ export const cacheConfigSchema = z.object({
   cacheBytes: byteSize({ min: 4 * MIB, max: 1024 * TIB }).optional(),
   /** How long a build (RequestMetadata's tool_invocation_id) keeps what it used from eviction, after its last call. */
   invocationTtl: duration({ min: 1000, max: DAY_MS }).prefault('10m'),
+  /** Bytes of blobs that are re-read each second, in the background, to find damaged ones; 0 is none. */
+  scrubRate: byteSize({ min: 0, max: TIB }).prefault('8MiB'),
   /** Memory for copies of the small blobs written or read last; 0 reads each from the disk. 32 MiB hold a build's hot ones. */
   recentBlobBytes: byteSize({ min: 0, max: TIB }).prefault('32MiB'),
   /** Clients may file action results of their own (UpdateActionResult, PUT /ac), as `--remote_cache` does. */

@@ -181,6 +181,7 @@ async function openStorage(
       failPoints,
       limitBytes: config.cacheBytes,
       invocationTtlMs: config.invocationTtl,
+      scrubBytesPerSecond: config.scrubRate,
       recentBlobBytes: config.recentBlobBytes,
     }),
   );

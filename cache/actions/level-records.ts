@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { failedPrecondition, type IngotError, internal, resourceExhausted } from '../../core/error.ts';
@@ -63,9 +63,12 @@ export class LevelRecords implements AsyncDisposable {
     this.#changes = new GroupCommit((changes) => this.#apply(changes));
   }
 
-  /** Opens the database; FAILED_PRECONDITION when it is in use or damaged. */
+  /**
+   * Opens the database; FAILED_PRECONDITION when it is in use. One so damaged that it cannot be opened is set aside and
+   * begun anew, empty: a repair could bring back values that were replaced since.
+   */
   static async open(dependencies: LevelRecordsDependencies): Promise<LevelRecords> {
-    return new LevelRecords(dependencies, await openDatabase(dependencies.folder));
+    return new LevelRecords(dependencies, await openOrBegin(dependencies));
   }
 
   /** The value, or undefined. */
@@ -74,6 +77,10 @@ export class LevelRecords implements AsyncDisposable {
     try {
       record = await (await this.#database).get(key);
     } catch (error) {
+      if (isDamage(error)) {
+        this.#logger.error({ key, error }, 'a record in a damaged part of the database is taken for absent');
+        return undefined;
+      }
       throw internal('Read a record: the database failed', { cause: error });
     }
     if (record === undefined) return undefined;
@@ -163,7 +170,7 @@ export class LevelRecords implements AsyncDisposable {
         (database) => database.close(),
         () => undefined,
       )
-      .then(() => openDatabase(this.#folder));
+      .then(() => openOrBegin({ folder: this.#folder, logger: this.#logger }));
     await this.#database.catch((error) => {
       this.#logger.error({ error }, 'the database could not be opened anew after a failed write');
       throw error;
@@ -171,6 +178,32 @@ export class LevelRecords implements AsyncDisposable {
     this.#isSound = true;
     this.#logger.info({}, 'the database was opened anew after a failed write');
   }
+}
+
+async function openOrBegin({ folder, logger }: LevelRecordsDependencies): Promise<Database> {
+  try {
+    return await openDatabase(folder);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const setAside = `${folder}.damaged`;
+    await rm(setAside, { recursive: true, force: true });
+    await rename(folder, setAside);
+    logger.error(
+      { error, folder, setAside },
+      'the database is damaged: it was set aside, and is begun anew, empty',
+    );
+    return await openDatabase(folder);
+  }
+}
+
+/** LevelDB says so of files that are missing, cut or changed. */
+function isDamage(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!('code' in cause)) continue;
+    if (cause.code === 'LEVEL_CORRUPTION') return true;
+    if (cause.code === 'LEVEL_IO_ERROR' && cause.message.includes('No such file')) return true;
+  }
+  return false;
 }
 
 async function openDatabase(folder: string): Promise<Database> {
@@ -210,10 +243,7 @@ async function operationsOf(changes: readonly Change[], database: Database): Pro
 function openError(error: unknown, folder: string): IngotError {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const why =
-    code === 'LEVEL_LOCKED'
-      ? 'another process has it open'
-      : 'it is damaged or cannot be read; moved away, it is begun anew';
+  const why = code === 'LEVEL_LOCKED' ? 'another process has it open' : 'it cannot be read';
   return failedPrecondition(`Open database ${folder}: ${why}`, { cause: error });
 }
 

@@ -65,6 +65,29 @@ export class BlobFileReader {
     }
   }
 
+  /** Hashes the file, also one that was right before; false when it was damaged, and is taken away. */
+  async check(digest: Digest): Promise<boolean> {
+    const path = this.#layout.blobPath(digest);
+    const handle = await openOrAbsent(path);
+    if (handle === undefined) return true;
+    try {
+      const stats = await handle.stat({ bigint: true });
+      const seen = await digestOfFile(handle, digest.digestFunction);
+      if (seen.key === digest.key) {
+        this.#verified.add(path, stats);
+        return true;
+      }
+      await this.#places.run(path, async () => {
+        if (await this.#quarantine.take(path, { digest, seen, stats })) this.#onExpelled(digest);
+      });
+      return false;
+    } catch (error) {
+      throw fileError(error, `Check ${digest}`);
+    } finally {
+      await handle.close();
+    }
+  }
+
   /** Small blobs are read and checked whole, so that a damaged one is absent before a byte is sent. */
   async #readSmall(
     digest: Digest,

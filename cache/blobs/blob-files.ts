@@ -93,6 +93,11 @@ export class BlobFiles implements AsyncDisposable {
     return this.#reader.read(digest, range, options);
   }
 
+  /** Hashes a blob's file, whatever is known of it; false when it was damaged, and is taken away. */
+  check(digest: Digest): Promise<boolean> {
+    return this.#reader.check(digest);
+  }
+
   /** A file with all the bytes, and what their digest is. */
   stage(
     source: AsyncIterable<Uint8Array>,

@@ -20,6 +20,7 @@ import { distinctDigests } from './distinct-digests.ts';
 import { Evictor } from './evictor.ts';
 import { InstanceBlobStore } from './instance-blob-store.ts';
 import { Refresher } from './refresher.ts';
+import { Scrubber } from './scrubber.ts';
 import { segmentFailPoints } from './segment-log.ts';
 
 /** A segment is sealed at this share of the limit, so that dropping one is a small part of all, */
@@ -43,12 +44,22 @@ export interface DiskBlobStoreDependencies {
   readonly failPoints?: FailPoints;
   /** Most bytes that are kept; undefined is 80 % of what the file system has free for them at start. */
   readonly limitBytes?: number | undefined;
+  /** Bytes re-read each second to find damaged ones; 0 is none. */
+  readonly scrubBytesPerSecond?: number;
+  /** Between two looks at everything. */
+  readonly scrubPauseMs?: number;
   /** How long a build holds what it used, after its last call. */
   readonly invocationTtlMs: number;
   /** Length at which a segment is sealed; by default 1/32 of the limit, from 1 to 64 MiB. */
   readonly segmentBytes?: number;
   /** Memory for copies of the small blobs written or read last. */
   readonly recentBlobBytes: number;
+}
+
+/** What is known of the dependencies once the disk was looked at. */
+interface SettledDependencies {
+  readonly limitBytes: number;
+  readonly failPoints: FailPoints;
 }
 
 /**
@@ -61,26 +72,25 @@ export class DiskBlobStore implements AsyncDisposable {
   readonly #uploads: DiskUploads;
   readonly #evictor: Evictor;
   readonly #refresher: Refresher;
+  readonly #scrubber: Scrubber | undefined;
   readonly #failPoints: FailPoints;
   readonly #views = new Map<string, InstanceBlobStore>();
   /** Most bytes that are kept. */
   readonly limitBytes: number;
   #closed = false;
 
-  private constructor(
-    parts: DiskParts,
-    {
-      limitBytes,
-      failPoints,
-      logger,
-    }: Pick<Required<DiskBlobStoreDependencies>, 'failPoints' | 'logger'> & { readonly limitBytes: number },
-  ) {
+  private constructor(parts: DiskParts, settled: DiskBlobStoreDependencies & SettledDependencies) {
+    const { folder, limitBytes, failPoints, logger, scrubBytesPerSecond = 0, scrubPauseMs } = settled;
     this.limitBytes = limitBytes;
     this.#parts = parts;
     this.#failPoints = failPoints;
     const storedBytes = () => parts.storedBytes;
     this.#evictor = new Evictor({ parts, logger });
     this.#refresher = new Refresher({ ...parts, limitBytes, storedBytes, logger });
+    if (scrubBytesPerSecond > 0) {
+      const pause = scrubPauseMs === undefined ? {} : { pauseMs: scrubPauseMs };
+      this.#scrubber = new Scrubber({ folder, parts, logger, bytesPerSecond: scrubBytesPerSecond, ...pause });
+    }
     const evictTo = (bytes: number) => this.#evictor.evictTo(bytes);
     const lowWaterBytes = Math.floor(limitBytes * LOW_WATER);
     this.#uploads = new DiskUploads(parts, new DiskRoom({ limitBytes, lowWaterBytes, storedBytes, evictTo }));
@@ -98,7 +108,7 @@ export class DiskBlobStore implements AsyncDisposable {
       const { storedBytes } = parts;
       const limitBytes = setBytes ?? Math.floor((bavail * bsize + storedBytes) * DEFAULT_SHARE);
       logger.info({ limitBytes, storedBytes, blobs: parts.index.size }, 'the blob store is open');
-      return new DiskBlobStore(parts, { limitBytes, failPoints, logger });
+      return new DiskBlobStore(parts, { ...dependencies, limitBytes, failPoints });
     } catch (error) {
       throw fileError(error, `Open blob store ${folder}`);
     }
@@ -128,6 +138,8 @@ export class DiskBlobStore implements AsyncDisposable {
       evictedBlobs: this.#evictor.evicted.blobs,
       evictedBytes: this.#evictor.evicted.bytes,
       refreshedBlobs: this.#refresher.refreshed,
+      scrubbedBytes: this.#scrubber?.scrubbedBytes ?? 0,
+      scrubRounds: this.#scrubber?.rounds ?? 0,
     };
   }
 
@@ -208,6 +220,7 @@ export class DiskBlobStore implements AsyncDisposable {
   /** Refuses what comes from now on, waits for what is under way, and closes the files. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#scrubber?.close();
     await this.#refresher.close();
     await this.#parts.close();
   }

@@ -12,4 +12,8 @@ export interface DiskStoreStats {
   readonly evictedBytes: number;
   /** Records of old segments that were used, and so appended anew. */
   readonly refreshedBlobs: number;
+  /** Bytes read in the background to find damage. */
+  readonly scrubbedBytes: number;
+  /** Times that everything was. */
+  readonly scrubRounds: number;
 }

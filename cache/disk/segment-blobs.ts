@@ -112,6 +112,16 @@ export class SegmentBlobs implements AsyncDisposable {
     return this.#readChecked(id, digest, { start, end });
   }
 
+  /** Hashes a blob where it is; false when it was damaged, and is taken out. */
+  async check(digest: Digest, place: BlobPlace): Promise<boolean> {
+    const segment = this.#log.segments.get(place.segment);
+    if (segment === undefined) return true;
+    const bytes = await segment.read(place.offset + RECORD_HEADER_BYTES, digest.sizeBytes);
+    const seen = Digest.ofBytes(bytes, digest.digestFunction);
+    if (!seen.equals(digest)) await this.#expel(digest, place, { bytes, seen });
+    return seen.equals(digest);
+  }
+
   /** Waits until the blob, if it is on its way into a segment, is durable or gone. */
   async settled(digest: Digest): Promise<void> {
     const id = this.#index.find(indexWordsOf(digest), digest.digestFunction, digest.sizeBytes);

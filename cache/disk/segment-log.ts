@@ -105,6 +105,11 @@ export class SegmentLog implements AsyncDisposable {
     return this.#changes;
   }
 
+  /** No segment up to this number is written to. */
+  get lastSealed(): number {
+    return this.#active === undefined ? this.#last : this.#active.segment.number - 1;
+  }
+
   /** The oldest one that is no longer written to, if any, and not one of those. */
   oldestSealed(besides: ReadonlySet<number>): Segment | undefined {
     for (const segment of this.#segments.values()) {

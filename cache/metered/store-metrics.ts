@@ -16,5 +16,6 @@ export function storeMetrics(stats: DiskStoreStats): MetricFamily[] {
       'Used records of old segments appended anew.',
       stats.refreshedBlobs,
     ),
+    counter('ingot_store_scrubbed_bytes_total', 'Bytes read to find damaged ones.', stats.scrubbedBytes),
   ];
 }

@@ -10,6 +10,7 @@ describe('the cache configuration', () => {
       blobBytesMax: 256 * 2 ** 30,
       actionCacheUpdates: true,
       invocationTtl: 600_000,
+      scrubRate: 8 * 2 ** 20,
       recentBlobBytes: 32 * 2 ** 20,
     });
     expect(config.tier).toBeUndefined();
@@ -26,6 +27,7 @@ describe('the cache configuration', () => {
       data: '/e',
       blobBytesMax: 10 * 2 ** 20,
       invocationTtl: 600_000,
+      scrubRate: 8 * 2 ** 20,
       recentBlobBytes: 32 * 2 ** 20,
       actionCacheUpdates: false,
       fail: 'cas.after_write:3',
