@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { AnswerTurns } from './answer-turns.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { Http2Error } from './http2-error.ts';
 import { UNREAD_BYTES_MAX, UNSENT_BYTES_MAX } from './http2-limits.ts';
@@ -16,7 +17,8 @@ export interface ConnectionOutputDependencies {
 
 /**
  * What goes out on one connection: frames gather until the turn's end and leave in one write. Payload waits with its
- * stream for the windows and while much is unsent, and then goes a frame of each stream in turn.
+ * stream for the windows and while much is unsent, and then goes a frame of each stream in turn. When nothing waits,
+ * answers that come in pieces get their turn to make the next.
  */
 export class ConnectionOutput implements TurnWriter {
   readonly #socket: Socket;
@@ -26,6 +28,7 @@ export class ConnectionOutput implements TurnWriter {
   #window = DEFAULT_WINDOW_BYTES;
   /** Those that wait for the connection's window or the socket; one that waits for its own window is not here. */
   #waiting: Http2Stream[] = [];
+  readonly #turns: AnswerTurns;
   #asked = false;
   #closed = false;
 
@@ -33,6 +36,11 @@ export class ConnectionOutput implements TurnWriter {
     this.#socket = socket;
     this.#settings = settings;
     this.#turn = turn;
+    this.#turns = new AnswerTurns({
+      hasRoom: (bytes) =>
+        this.#window > 0 && this.#waiting.length === 0 && this.#unsentBytes() + bytes < UNSENT_BYTES_MAX,
+      wake: () => this.#flushLater(),
+    });
     socket.on('drain', () => this.#onDrain());
   }
 
@@ -41,6 +49,7 @@ export class ConnectionOutput implements TurnWriter {
     this.#asked = false;
     if (this.#closed) return;
     this.#sendWaiting();
+    this.#turns.next();
     const parts = this.#frames.take();
     if (parts.length === 0) return;
     const socket = this.#socket;
@@ -59,22 +68,31 @@ export class ConnectionOutput implements TurnWriter {
   close(): void {
     this.#closed = true;
     this.#waiting = [];
+    this.#turns.close();
   }
 
-  /** Sends what the stream has queued as far as it may; false when it should make no more for now. */
-  send(stream: Http2Stream): boolean {
+  /** True when the stream may make more now, about so many bytes; else its `onRoom` is called once it may. */
+  takeTurn(stream: Http2Stream, bytes: number): boolean {
+    return this.#turns.take(stream, bytes);
+  }
+
+  /** No piece of this stream is waited for any more. */
+  endTurn(stream: Http2Stream): void {
+    this.#turns.arrived(stream);
+  }
+
+  /** Sends what the stream has queued, as far as it may. */
+  send(stream: Http2Stream): void {
+    this.#turns.arrived(stream);
     while (stream.queuedBytes > 0) {
       const bytes = this.#room(stream);
       if (bytes <= 0) {
         this.#wait(stream);
-        return false;
+        return;
       }
       stream.sendFrame(bytes);
     }
     stream.onAllSent();
-    if (stream.closed || this.#unsentBytes() < UNSENT_BYTES_MAX) return true;
-    this.#wait(stream);
-    return false;
   }
 
   headers(stream: Http2Stream, block: Uint8Array, endStream: boolean): void {
@@ -107,18 +125,21 @@ export class ConnectionOutput implements TurnWriter {
       throw new Http2Error(ErrorCode.flowControlError, 'the window of the connection grows too large');
     }
     this.#window += bytes;
-    if (this.#waiting.length > 0) this.#flushLater();
+    this.#flushLater();
   }
 
   /** The client has opened this stream's window. */
   resume(stream: Http2Stream): void {
-    if (stream.sendWindow <= 0 || stream.queuedBytes === 0) return;
-    this.#wait(stream);
-    this.#flushLater();
+    if (stream.sendWindow <= 0) return;
+    if (stream.queuedBytes === 0) this.#turns.add(stream);
+    else {
+      this.#wait(stream);
+      this.#flushLater();
+    }
   }
 
   #sendWaiting(): void {
-    for (let turns = this.#waiting.length; turns > 0; turns = this.#waiting.length) {
+    while (this.#waiting.length > 0) {
       const round = this.#waiting;
       this.#waiting = [];
       for (let at = 0; at < round.length; at++) {
@@ -145,7 +166,7 @@ export class ConnectionOutput implements TurnWriter {
     if (stream.queuedBytes > 0) this.#wait(stream);
     else {
       stream.onAllSent();
-      stream.onRoom();
+      this.#turns.add(stream);
     }
   }
 
@@ -170,7 +191,7 @@ export class ConnectionOutput implements TurnWriter {
 
   #onDrain(): void {
     if (this.#socket.isPaused()) this.#socket.resume();
-    if (this.#waiting.length > 0) this.#flushLater();
+    this.#flushLater();
   }
 
   #flushLater(): void {

@@ -41,6 +41,12 @@ export class Http2Stream {
   goneCode: number | 'lost' | undefined;
   /** It stands in the connection's list of those that wait to send. */
   listed = false;
+  /** It stands in the connection's list of those that wait to make more. */
+  waitsForTurn = false;
+  /** How much it wants to make; undefined when it does not wait. */
+  wantedBytes: number | undefined;
+  /** How much it is about to make. */
+  expectedBytes = 0;
   #paused = false;
   #answered = false;
   #headersSent = false;
@@ -82,13 +88,21 @@ export class Http2Stream {
     if (endStream) this.#finish(reset);
   }
 
-  /** Sends payload. Gives a promise when the caller should wait before it makes more; it also resolves at the end. */
-  write(parts: readonly Uint8Array[]): Promise<void> | undefined {
-    if (this.closed) return undefined;
-    this.#enqueue(parts);
-    if (this.#host.output.send(this)) return undefined;
+  /**
+   * To be asked before a piece of an answer is made, with its size as far as one can guess: undefined when it can be made
+   * now, else a promise that resolves when it can be, or the stream is closed.
+   */
+  turn(bytes: number): Promise<void> | undefined {
+    if (this.closed || this.#host.output.takeTurn(this, bytes)) return undefined;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
+  }
+
+  /** Sends payload; see `turn`. */
+  write(parts: readonly Uint8Array[]): void {
+    if (this.closed) return;
+    this.#enqueue(parts);
+    this.#host.output.send(this);
   }
 
   /** Sends this payload and then the trailers, which end the stream; with `reset`, a client that sends is stopped. */
@@ -132,7 +146,7 @@ export class Http2Stream {
     this.#sent = 0;
   }
 
-  /** For the connection's output: all is sent, and there is room for more. */
+  /** For the connection's output: it may make more. */
   onRoom(): void {
     const room = this.#room;
     this.#room = undefined;
@@ -152,6 +166,7 @@ export class Http2Stream {
     this.goneCode = code;
     this.#queue.length = 0;
     this.#queuedBytes = 0;
+    this.#host.output.endTurn(this);
     this.onRoom();
     this.listener?.onGone();
   }
@@ -166,6 +181,7 @@ export class Http2Stream {
 
   #finish(reset: boolean): void {
     this.#answered = true;
+    this.#host.output.endTurn(this);
     this.onRoom();
     this.#host.streamAnswered(this, { reset });
   }

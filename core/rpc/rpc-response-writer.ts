@@ -22,10 +22,15 @@ export class ResponseWriter {
     this.#stream = stream;
   }
 
-  /** Sends a framed message. Gives a promise that must be awaited before the next is made, or memory fills. */
-  write(frame: readonly Uint8Array[]): Promise<void> | undefined {
+  /** To be awaited before a message of about this size is made, or memory fills; undefined when it can be made now. */
+  turn(bytes: number): Promise<void> | undefined {
+    return this.#stream.turn(bytes);
+  }
+
+  /** Sends a framed message. */
+  write(frame: readonly Uint8Array[]): void {
     this.#sendHeaders();
-    return this.#stream.write(frame);
+    this.#stream.write(frame);
   }
 
   /** Sends the one framed message of a call, and OK. */

@@ -20,7 +20,12 @@ export interface RpcMethod {
   /** What it takes to call it; undefined: every right, since nobody has said. */
   readonly rights: RightsRule | 'public' | undefined;
   readonly stats: RpcMethodStats;
+  /** Size of the last message it has answered with, as a guess of the next. */
+  answerBytes: number;
 }
+
+/** The guess before there was any, for messages that carry a payload. */
+const PAYLOAD_BYTES = 64 * 1024;
 
 /** Which handler serves which path. */
 export class RpcRouter {
@@ -47,8 +52,11 @@ export class RpcRouter {
       const handler = handlers[key]?.bind(implementation);
       if (handler === undefined) continue;
       const path = `/${definition.fullName}/${method.name}`;
-      const stats = new RpcMethodStats(path);
-      this.#methods.set(path, { path, definition: method, handler, rights: rights?.[key], stats });
+      this.#methods.set(path, {
+        ...{ path, definition: method, handler, rights: rights?.[key] },
+        stats: new RpcMethodStats(path),
+        answerBytes: method.responseType.encodeParts === undefined ? 0 : PAYLOAD_BYTES,
+      });
     }
   }
 

@@ -231,15 +231,32 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
-    for await (const response of responses) {
-      if (this.#ended) return;
-      const room = this.#writer.write(this.#frame(response));
-      if (room !== undefined) await room;
-      if (this.#ended) return;
+    const iterator = responses[Symbol.asyncIterator]();
+    for (;;) {
+      const turn = this.#writer.turn(this.#options.method.answerBytes);
+      if (turn !== undefined) await turn;
+      if (this.#ended) return void (await iterator.return?.());
+      if (!(await this.#respondNext(iterator))) break;
     }
     if (this.#ended) return;
     this.#enterEnded(undefined);
     this.#writer.end(undefined, { reset: !this.#reader.ended });
+  }
+
+  /** In a function of its own, so that nobody holds on to a message while the next one has to wait. */
+  async #respondNext(iterator: AsyncIterator<unknown>): Promise<boolean> {
+    const next = await iterator.next();
+    if (next.done) return false;
+    if (this.#ended) return true;
+    try {
+      const frame = this.#frame(next.value);
+      this.#options.method.answerBytes = frame.reduce((sum, part) => sum + part.length, 0);
+      this.#writer.write(frame);
+    } catch (error) {
+      await iterator.return?.();
+      throw error;
+    }
+    return true;
   }
 
   #frame(response: unknown): readonly Uint8Array[] {

@@ -101,7 +101,10 @@ describe('Http2Connection, answering', () => {
     let written = 0;
     const answer = async (stream: Http2Stream): Promise<void> => {
       stream.respond(headers);
-      for (; written < 1000 && !stream.closed; written++) await stream.write([Buffer.alloc(64 * 1024)]);
+      for (; written < 1000 && !stream.closed; written++) {
+        await stream.turn(64 * 1024);
+        stream.write([Buffer.alloc(64 * 1024)]);
+      }
       stream.end([], trailers, { reset: false });
     };
     await using server = await startBare((stream) => void answer(stream));
