@@ -33,6 +33,7 @@ import { ChunkedBlobStore } from './chunking/chunked-blob-store.ts';
 import { CuttingBlobSplitter } from './chunking/cutting-blob-splitter.ts';
 import { chunkListFailPoints, LevelChunkLists } from './chunking/level-chunk-lists.ts';
 import { CodecBudget } from './compression/codec-budget.ts';
+import type { CompressedForms } from './compression/compressed-forms.ts';
 import { LevelFormRecords } from './compression/level-form-records.ts';
 import { StoredForms } from './compression/stored-forms.ts';
 import type { CacheConfig } from './config.ts';
@@ -138,7 +139,7 @@ export async function composeCache(
       const here = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
       const lookup = tier?.lookup('', here) ?? here;
       const files = tier?.ingest('', stored) ?? stored;
-      const parts = { ...behind, files, lookup, records, config, logger, metrics, security };
+      const parts = { ...behind, files, forms, lookup, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
         store: disk.stats,
         uploads: sessions.size,
@@ -237,6 +238,7 @@ function cacheStatus({ actionReads }: CacheCounters, { stats }: DiskBlobStore): 
 }
 
 interface HttpParts extends Omit<ReturnType<typeof storesBehind>, 'stores'> {
+  readonly forms: CompressedForms;
   readonly files: BlobIngest;
   readonly lookup: BlobLookup;
   readonly records: LevelRecords;
@@ -248,7 +250,7 @@ interface HttpParts extends Omit<ReturnType<typeof storesBehind>, 'stores'> {
 
 /** The HTTP views; `status` is what /status shows besides the counters. */
 function composeHttpServer(
-  { counters, health, storesOf, files, lookup, records, config, logger, metrics, security }: HttpParts,
+  { counters, health, storesOf, files, lookup, records, config, logger, metrics, security, forms }: HttpParts,
   status: () => object,
 ): HttpCacheServer {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
@@ -256,7 +258,7 @@ function composeHttpServer(
   const valuesIn = (keySpace: OpaqueKeySpace) =>
     new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
   return new HttpCacheServer({
-    cas: new AuthorisedHttpView({ inner: new HttpCasView({ ...shared, lookup }), putRight: 'write' }),
+    cas: new AuthorisedHttpView({ inner: new HttpCasView({ ...shared, lookup, forms }), putRight: 'write' }),
     ac: new AuthorisedHttpView({
       inner: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
       putRight: 'publish',

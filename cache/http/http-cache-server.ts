@@ -11,6 +11,8 @@ import type { Logger } from '../../core/log/logger.ts';
 import type { MetricRegistry } from '../../core/metrics/metric-registry.ts';
 import { PROMETHEUS_TYPE } from '../../core/metrics/prometheus-text.ts';
 import { WholeBytes } from '../../core/streams.ts';
+import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { acceptsZstd } from './accepts-zstd.ts';
 import { HttpBody } from './http-body.ts';
 import { HttpCallers } from './http-callers.ts';
 import { formatEntityTag, hasAlready, rangeHeader } from './http-conditions.ts';
@@ -135,6 +137,14 @@ export class HttpCacheServer implements AsyncDisposable {
     const { sizeBytes, entityTag } = content;
     describe(content, reply);
     if (hasAlready(request.headers, entityTag)) return reply.code(304).send();
+    if (content.openEncoded !== undefined) {
+      reply.header('vary', 'accept-encoding');
+      const takesZstd = acceptsZstd(request.headers) && request.headers.range === undefined;
+      if (takesZstd) {
+        await this.#sendEncoded(content, reply, read);
+        return reply;
+      }
+    }
     const range = selectRange(rangeHeader(request.headers, entityTag), sizeBytes);
     if (range === 'none') {
       return reply.code(416).header('content-range', `bytes */${sizeBytes}`).send();
@@ -156,6 +166,19 @@ export class HttpCacheServer implements AsyncDisposable {
     return reply;
   }
 
+  /** Sends the whole value, compressed where that pays. */
+  async #sendEncoded(content: HttpContent, reply: FastifyReply, read: HttpRead): Promise<void> {
+    const encoded = await content.openEncoded?.();
+    if (encoded === undefined) throw absent(read.target);
+    const { source, sizeBytes, compressor } = encoded;
+    if (compressor === Compressor_Value.ZSTD) {
+      // Other bytes, other tag: a client must not join parts of the two.
+      reply.header('content-encoding', 'zstd').header('etag', formatEntityTag(`${content.entityTag}-zstd`));
+    }
+    if (sizeBytes !== undefined) reply.header('content-length', sizeBytes);
+    await this.#stream(reply, source, read);
+  }
+
   async #head(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const read = this.#readOf(request, reply);
     const content = await this.#viewOf(read.target).find(read);
@@ -168,7 +191,8 @@ export class HttpCacheServer implements AsyncDisposable {
   async #put(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const read = this.#readOf(request, reply);
     const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (encoding !== 'identity') {
+    const isZstd = encoding === 'zstd' && read.target.kind === 'cas';
+    if (encoding !== 'identity' && !isZstd) {
       return reply.code(415).send(`content-encoding ${encoding} is not supported\n`);
     }
     const { blobBytesMax } = this.#dependencies;
@@ -182,7 +206,12 @@ export class HttpCacheServer implements AsyncDisposable {
     if (body.isTooLarge) return tooLarge();
     const { contentBytes } = body;
     try {
-      const status = await this.#viewOf(read.target).put({ ...read, contentBytes, body: body.bytes() });
+      const status = await this.#viewOf(read.target).put({
+        ...read,
+        contentBytes,
+        body: body.bytes(),
+        encoding: isZstd ? 'zstd' : undefined,
+      });
       return reply.code(status).send();
     } catch (error) {
       if (body.isTooLarge) return tooLarge();

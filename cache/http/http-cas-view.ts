@@ -3,6 +3,8 @@ import { invalidArgument } from '../../core/error.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobIngest } from '../blobs/blob-ingest.ts';
 import type { BlobLookup } from '../blobs/blob-lookup.ts';
+import type { CompressedForms } from '../compression/compressed-forms.ts';
+import { peekContentBytes } from '../compression/peek-content-bytes.ts';
 import type { InstanceStoresOf } from '../grpc/instance-stores.ts';
 import { findBlob } from './find-blob.ts';
 import type { HttpContent, HttpPutStatus, HttpRead, HttpView, HttpWrite } from './http-exchange.ts';
@@ -13,6 +15,7 @@ export interface HttpCasViewDependencies {
   readonly lookup: BlobLookup;
   readonly ingest: BlobIngest;
   readonly blobBytesMax: number;
+  readonly forms: CompressedForms;
 }
 
 const SHA256 = DigestFunction_Value.SHA256;
@@ -27,17 +30,26 @@ export class HttpCasView implements HttpView {
   }
 
   async find({ target, caller, signal }: HttpRead): Promise<HttpContent | undefined> {
-    const { storesOf, lookup } = this.#dependencies;
+    const { storesOf, lookup, forms } = this.#dependencies;
     const { blobStore } = storesOf(target.instanceName, caller);
     const hash = target.name;
     const digest = hash === EMPTY.hash ? EMPTY : await lookup.find({ hash, digestFunction: SHA256 });
-    return digest === undefined ? undefined : findBlob(blobStore, digest, { signal });
+    const content = digest === undefined ? undefined : await findBlob(blobStore, digest, { signal });
+    if (digest === undefined || content === undefined) return undefined;
+    const openEncoded = () => forms.read({ digest, store: blobStore }, 0, { signal });
+    return { ...content, openEncoded };
   }
 
-  async put({ target, caller, contentBytes, body, signal }: HttpWrite): Promise<HttpPutStatus> {
-    const { storesOf, ingest, blobBytesMax } = this.#dependencies;
+  async put({ target, caller, contentBytes, body, encoding, signal }: HttpWrite): Promise<HttpPutStatus> {
+    const { storesOf, ingest, forms, blobBytesMax } = this.#dependencies;
     const { blobStore } = storesOf(target.instanceName, caller);
     const hash = target.name;
+    if (encoding === 'zstd') {
+      const frame = await peekContentBytes(body, `Write ${hash}`);
+      const digest = Digest.of(hash, frame.contentBytes, SHA256);
+      await forms.write({ digest, store: blobStore }, frame.source, { signal });
+      return 200;
+    }
     if (contentBytes !== undefined) {
       await blobStore.write(Digest.of(hash, contentBytes, SHA256), body, { signal });
       return 200;

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../../core/caller.ts';
 import type { OpaqueListed } from '../actions/opaque-entries.ts';
 import type { ByteRange } from '../blob-store.ts';
+import type { EncodedBlob } from '../compression/compressed-forms.ts';
 import type { HttpTarget } from './http-target.ts';
 
 /** A GET or HEAD as the views see it. */
@@ -17,6 +18,8 @@ export interface HttpWrite extends HttpRead {
   /** As the client said; undefined when it did not. */
   readonly contentBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
+  /** How the body is encoded; a view that does not know it is not asked. */
+  readonly encoding?: 'zstd' | undefined;
 }
 
 /** What a name stands for: a value that is there, and how to get at its bytes. */
@@ -30,6 +33,8 @@ export interface HttpContent {
   readonly encoding?: string;
   /** The bytes, or part of them; undefined when they are gone since the value was found. */
   open(range?: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** The whole of it compressed, where that pays, for clients that take it so. */
+  openEncoded?(): Promise<EncodedBlob | undefined>;
 }
 
 /** How a PUT went, when it went well. */

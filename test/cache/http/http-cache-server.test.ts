@@ -102,7 +102,7 @@ describe('/cas', () => {
     expect(await get(`/cas/${digest.hash}`)).toBe(404);
   });
 
-  it('refuses names that are none, and compressed bodies', async () => {
+  it('refuses names that are none, and bodies compressed in another way than zstd', async () => {
     const { bytes, digest } = fresh(10);
     expect(await get(`/cas/${digest.hash.toUpperCase()}`)).toBe(400);
     expect(await get('/cas/abc')).toBe(400);
@@ -113,12 +113,9 @@ describe('/cas', () => {
     const response = await fetch(`${base}/cas/${digest.hash}`, {
       method: 'PUT',
       body: Buffer.from(bytes),
-      headers: { 'content-encoding': 'zstd' },
+      headers: { 'content-encoding': 'br' },
     });
-    expect([response.status, await response.text()]).toEqual([
-      415,
-      'content-encoding zstd is not supported\n',
-    ]);
+    expect([response.status, await response.text()]).toEqual([415, 'content-encoding br is not supported\n']);
     expect((await fetch(`${base}/cas/${digest.hash}`, { method: 'DELETE' })).status).toBe(404);
   });
 
