@@ -1,5 +1,4 @@
 import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { RunProgram } from '../../cli/toolchain/run-program.ts';
 import { findVersitygw, VERSITYGW_VERSION, versitygwFolder } from './versitygw-program.ts';
 
@@ -13,7 +12,7 @@ interface InstallVersitygwOptions {
   readonly say: (text: string) => void;
 }
 
-/** Builds the S3 server the tests use from its public source, once: two and a half minutes on two cores. */
+/** Builds the S3 server the tests use from its public source, once: three minutes on two busy cores. */
 export async function installVersitygw({
   runProgram,
   environment,
@@ -35,9 +34,7 @@ export async function installVersitygw({
     return true;
   } catch (error) {
     say(`no versitygw: ${(error as Error).message}`);
-    say(
-      `build it with: GOBIN=${join('.ingot/tools', `versitygw-${VERSITYGW_VERSION}`)} go install ${PACKAGE}`,
-    );
+    say(`build it with: GOBIN=${versitygwFolder} go install ${PACKAGE}`);
     say(WITHOUT);
     return false;
   }
