@@ -6,6 +6,7 @@ export function storeMetrics(stats: DiskStoreStats): MetricFamily[] {
   return [
     gauge('ingot_store_blobs', 'Blobs in the store.', stats.blobs),
     gauge('ingot_store_bytes', 'Bytes of the store on disk.', stats.storedBytes),
+    gauge('ingot_store_segments', 'Segments that small blobs are in.', stats.segments),
     gauge('ingot_store_limit_bytes', 'Most bytes that are kept.', stats.limitBytes),
     gauge('ingot_store_live_invocations', 'Builds that hold what they used.', stats.liveInvocations),
     counter('ingot_store_corrupt_blobs_total', 'Damaged blobs met and put aside.', stats.corruptBlobs),
