@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { cancelled, invalidArgument, outOfRange } from '../../core/error.ts';
 
+/** A client that sends nothing for so long is let go; the bar is 30 s. The whole may take any time. */
+const STALLED_MS = 25_000;
+
 /** What an {@link HttpBody} is read with. */
 export interface HttpBodyOptions {
   readonly bytesMax: number;
@@ -40,6 +43,9 @@ export class HttpBody {
       this.#response.removeHeader('connection');
     }
     let sizeBytes = 0;
+    let isWaiting = true;
+    // While the store has a piece the client has nothing to answer for.
+    const timer = setTimeout(() => (isWaiting ? this.#request.destroy() : timer.refresh()), STALLED_MS);
     try {
       // A store that needs no more bytes leaves the body; the connection must live on for the answer.
       for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
@@ -47,10 +53,15 @@ export class HttpBody {
         this.#onReceived(chunk.byteLength);
         this.#isTooLarge ||= sizeBytes > this.#bytesMax;
         if (this.#isTooLarge) break;
+        isWaiting = false;
         yield chunk;
+        isWaiting = true;
+        timer.refresh();
       }
     } catch (cause) {
       throw cancelled('the HTTP client broke off its upload', { cause });
+    } finally {
+      clearTimeout(timer);
     }
     if (this.#isTooLarge) throw outOfRange(`more than ${this.#bytesMax} bytes arrived`);
   }

@@ -21,7 +21,7 @@ import type { HttpContent, HttpFolderView, HttpRead, HttpView } from './http-exc
 import { HttpMetrics } from './http-metrics.ts';
 import { selectRange } from './http-range.ts';
 import { type HttpTarget, parseHttpTarget } from './http-target.ts';
-import { sendBody } from './send-body.ts';
+import { limitStall, sendBody } from './send-body.ts';
 import { WebDavMethods } from './webdav-methods.ts';
 
 /** What an {@link HttpCacheServer} depends on. */
@@ -49,8 +49,6 @@ export interface HttpAddress {
   readonly port: number;
 }
 
-/** A connection on which nothing moves for so long is closed. A whole upload may take any time. */
-const IDLE_MS = 60_000;
 /** Counted for an answer that was not finished. */
 const CLIENT_LEFT = 499;
 /** For load balancers, which have no credentials; it tells nothing. */
@@ -73,7 +71,8 @@ export class HttpCacheServer implements AsyncDisposable {
     this.#app = fastify({
       ...(tls === undefined ? {} : { https: tls.options }),
       exposeHeadRoutes: false,
-      connectionTimeout: IDLE_MS,
+      // Who is waited for has limits of its own: see HttpBody and sendBody. Our own work may take longer.
+      connectionTimeout: 0,
       requestTimeout: 0,
       bodyLimit: Number.MAX_SAFE_INTEGER,
       forceCloseConnections: 'idle',
@@ -159,6 +158,7 @@ export class HttpCacheServer implements AsyncDisposable {
     }
     if (source instanceof WholeBytes) {
       this.#metrics.sentBytes += source.bytes.byteLength;
+      limitStall(reply.raw);
       return reply.send(source.bytes);
     }
     reply.header('content-length', end - start);

@@ -7,6 +7,17 @@ import type { ServerResponse } from 'node:http';
  */
 const WAITING_BYTES_MAX = 512 * 1024;
 
+/**
+ * A client that takes nothing for so long is let go, by Node's own measure: it looks twice, so within 28 s. Slow is
+ * fast enough; only what waits here is looked at, not what our own work takes.
+ */
+const STALLED_MS = 14_000;
+
+/** Lets the client go when it takes no byte of what is being sent; over when the answer is finished. */
+export function limitStall({ socket }: ServerResponse): void {
+  socket?.setTimeout(STALLED_MS);
+}
+
 /** What a body is sent with. */
 export interface SendBodyOptions {
   readonly signal: AbortSignal;
@@ -29,13 +40,16 @@ export async function sendBody(
     onSent(chunk.byteLength);
     if (response.writableLength >= WAITING_BYTES_MAX && !(await drained(response, signal))) return;
   }
+  limitStall(response);
   response.end();
 }
 
 /** False when the client left instead. */
 async function drained(response: ServerResponse, signal: AbortSignal): Promise<boolean> {
+  limitStall(response);
   try {
     await once(response, 'drain', { signal });
+    response.socket?.setTimeout(0);
     return true;
   } catch (error) {
     if (signal.aborted) return false;

@@ -1,0 +1,186 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { sampleBlob } from '../cache/bytes.ts';
+import { ScrapedMetrics } from '../setup/scraped-metrics.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
+import { flipBit, placesOf } from './damage-blob.ts';
+import { fault } from './fault.ts';
+import { ServerUnderFault } from './server-under-fault.ts';
+
+let data: AsyncDisposable & { readonly path: string };
+let cache: ServerUnderFault;
+let seed = 90_000;
+
+beforeAll(async () => {
+  data = await tempFolder();
+  cache = await ServerUnderFault.start(data.path);
+});
+afterAll(async () => {
+  await cache?.[Symbol.asyncDispose]();
+  await data?.[Symbol.asyncDispose]();
+});
+
+function fresh(sizeBytes: number) {
+  seed += 1;
+  return sampleBlob(sizeBytes, seed);
+}
+
+const url = (path: string, of = cache) => `http://${of.http}${path}`;
+
+async function put(path: string, body: Uint8Array, of = cache): Promise<number> {
+  const response = await fetch(url(path, of), { method: 'PUT', body: Buffer.from(body) });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+/** The status and the bytes; `broken` when the answer ended before its announced end. */
+async function get(path: string, of = cache): Promise<{ status: number; bytes: Buffer | 'broken' }> {
+  const response = await fetch(url(path, of));
+  const bytes = await response.arrayBuffer().then(Buffer.from, () => 'broken' as const);
+  return { status: response.status, bytes };
+}
+
+async function metric(sample: string, of = cache): Promise<number | undefined> {
+  return new ScrapedMetrics(await (await fetch(url('/metrics', of))).text()).value(sample);
+}
+
+async function incoming(of = cache): Promise<string[]> {
+  return readdir(of.folder('incoming'));
+}
+
+fault('R12', 'over HTTP: a bit of a stored blob turns over while the cache is down', async (saw) => {
+  await using folder = await tempFolder();
+  const blobs = [fresh(1000), fresh(3_000_000)];
+  {
+    await using before = await ServerUnderFault.start(folder.path);
+    for (const { bytes, digest } of blobs) expect(await put(`/cas/${digest.hash}`, bytes, before)).toBe(200);
+    await before.process.stop('SIGTERM');
+  }
+  for (const { bytes } of blobs) {
+    const [place, ...others] = await placesOf(join(folder.path, 'cache'), bytes);
+    expect([place !== undefined, others]).toEqual([true, []]);
+    if (place !== undefined) await flipBit(place, bytes.length - 1);
+  }
+  await using after = await ServerUnderFault.start(folder.path);
+  for (const { bytes, digest } of blobs) {
+    const path = `/cas/${digest.hash}`;
+    const seen = await get(path, after);
+    expect(seen.status === 404 || seen.bytes === 'broken').toBe(true);
+    expect((await get(path, after)).status).toBe(404);
+    expect((await fetch(url(path, after), { method: 'HEAD' })).status).toBe(404);
+    expect(await put(path, bytes, after)).toBe(200);
+    const healed = await get(path, after);
+    expect(healed.bytes !== 'broken' && healed.bytes.equals(bytes)).toBe(true);
+    const first = seen.status === 404 ? '404' : 'broken off';
+    saw(`${bytes.length} bytes: first GET ${first}, then 404, healed by a PUT`);
+  }
+  const corrupt = await metric('ingot_store_corrupt_blobs_total', after);
+  saw(`ingot_store_corrupt_blobs_total ${corrupt}`);
+  expect(corrupt).toBeGreaterThan(0);
+});
+
+fault('R16', 'over HTTP: a client is killed, or resets, in mid-upload', async (saw) => {
+  for (const view of ['cas', 'webdav']) {
+    const { bytes, digest } = fresh(8_000_000);
+    const path = `/${view}/${digest.hash}`;
+    const curl = spawn('curl', ['-sS', '-T', '-', '-H', 'Expect:', '--limit-rate', '4M', url(path)]);
+    curl.stdin.on('error', () => undefined);
+    curl.stdin.write(bytes);
+    await expect.poll(() => incoming(), { timeout: 20_000 }).toHaveLength(1);
+    curl.kill('SIGKILL');
+    await once(curl, 'exit');
+    await expect.poll(() => incoming(), { timeout: 10_000 }).toEqual([]);
+    expect((await get(path)).status).toBe(404);
+
+    const upload = request(url(path), { method: 'PUT', headers: { 'content-length': bytes.length } });
+    upload.on('error', () => undefined);
+    upload.write(bytes.subarray(0, 6_000_000));
+    await expect.poll(() => incoming(), { timeout: 20_000 }).toHaveLength(1);
+    upload.socket?.resetAndDestroy();
+    await expect.poll(() => incoming(), { timeout: 10_000 }).toEqual([]);
+    expect((await get(path)).status).toBe(404);
+    saw(`/${view}: 404 and nothing in incoming/ after both`);
+  }
+});
+
+fault(
+  'R17',
+  'over HTTP: a client stops in mid-upload and another in mid-download',
+  async (saw) => {
+    const { bytes, digest } = fresh(64 * 1024 * 1024);
+    expect(await put(`/cas/${digest.hash}`, bytes)).toBe(200);
+    const left = () => metric('ingot_http_requests_total{method="GET",status="499",view="cas"}');
+    const leftBefore = (await left()) ?? 0;
+    const before = await cache.residentBytes();
+    const curl = (...args: string[]) =>
+      spawn('curl', ['-sS', ...args], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const reader = curl('--limit-rate', '100k', '-o', '/dev/null', url(`/cas/${digest.hash}`));
+    const writer = curl('-H', 'Expect:', '-T', '-', url(`/cas/${fresh(8_000_000).digest.hash}`));
+    writer.stdin?.on('error', () => undefined);
+    writer.stdin?.write(bytes.subarray(0, 6_000_000));
+    await expect.poll(() => incoming(), { timeout: 20_000 }).toHaveLength(1);
+    reader.kill('SIGSTOP');
+    writer.kill('SIGSTOP');
+    const startedMs = performance.now();
+    await expect.poll(() => incoming(), { timeout: 40_000 }).toEqual([]);
+    await expect.poll(left, { timeout: 40_000 }).toBe(leftBefore + 1);
+    const seconds = (performance.now() - startedMs) / 1000;
+    const grown = ((await cache.residentBytes()) - before) / 2 ** 20;
+    for (const client of [reader, writer]) client.kill('SIGKILL');
+    saw(`both were let go after ${seconds.toFixed(1)} s, memory ${grown.toFixed(0)} MiB more`);
+    expect(seconds).toBeLessThan(35);
+    expect(grown).toBeLessThan(64);
+  },
+  { timeoutMs: 90_000 },
+);
+
+/** What is answered to a request as it stands, the connection being closed after it. */
+async function raw(lines: readonly string[], body: Uint8Array = Buffer.alloc(0)): Promise<string> {
+  const [host = '', port = ''] = cache.http.split(':');
+  const socket = connect(Number(port), host);
+  socket.write(`${lines.join('\r\n')}\r\nHost: x\r\n\r\n`);
+  socket.end(body);
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk);
+  return Buffer.concat(chunks).toString().split('\r\n')[0] ?? '';
+}
+
+fault('R21', 'over HTTP: lengths and hashes that are not those of the bytes', async (saw) => {
+  const { bytes, digest } = fresh(1000);
+  const { hash } = digest;
+  const empty = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+  const line = (name: string) => `PUT /cas/${name} HTTP/1.1`;
+  const length = (value: string | number) => `Content-Length: ${value}`;
+  const lies: [string, string[], Uint8Array, RegExp][] = [
+    ['a byte less than said', [line(hash), length(1001)], bytes, /^(HTTP\/1.1 4\d\d .*)?$/],
+    ['a byte more than said', [line(hash), length(999)], bytes.subarray(0, 999), / 400 /],
+    ['length -1', [line(hash), length(-1)], bytes, / 400 /],
+    ['length 2^63-1', [line(hash), length('9223372036854775807')], bytes, / 400 /],
+    ['two lengths', [line(hash), length(1000), length(999)], bytes, / 400 /],
+    [
+      'length and chunks',
+      [line(hash), length(4), 'Transfer-Encoding: chunked'],
+      Buffer.from('0\r\n\r\n'),
+      / 400 /,
+    ],
+    ['another blob', [line(hash), length(1000)], fresh(1000).bytes, / 400 /],
+    ['upper case', [line(hash.toUpperCase()), length(1000)], bytes, / 400 /],
+    ['63 digits', [line(hash.slice(1)), length(1000)], bytes, / 400 /],
+    ['65 digits', [line(`${hash}0`), length(1000)], bytes, / 400 /],
+    ['nothing, of another hash', [line(hash), length(0)], Buffer.alloc(0), / 400 /],
+    ['something, of the hash of nothing', [line(empty), length(1000)], bytes, / 400 /],
+  ];
+  for (const [what, head, body, expected] of lies) {
+    const status = await raw(head, body);
+    saw(`${what}: ${status.slice(9, 12) || 'closed'}`);
+    expect(status, what).toMatch(expected);
+    expect((await get(`/cas/${hash}`)).status).toBe(404);
+  }
+  expect(await incoming()).toEqual([]);
+  expect(await put(`/cas/${hash}`, bytes)).toBe(200);
+});
