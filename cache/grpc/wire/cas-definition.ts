@@ -8,7 +8,7 @@ import { findMissingResponse } from './find-missing-response.ts';
 
 /**
  * ContentAddressableStorage as our servers use it: the generated definition, but the messages that come most often are
- * read and written by hand. See docs/decisions/hand-written-codecs.md.
+ * read and written by hand. See docs/decisions/0011-hand-written-codecs.md.
  */
 export const CasDefinition = {
   ...GeneratedDefinition,
