@@ -65,8 +65,8 @@ export class BlobFileReader {
     }
   }
 
-  /** Hashes the file, also one that was right before; false when it was damaged, and is taken away. */
-  async check(digest: Digest): Promise<boolean> {
+  /** Hashes the file, also one that was right before; false when it is damaged, and taken away unless it is to be kept. */
+  async check(digest: Digest, { keep = false }: { readonly keep?: boolean }): Promise<boolean> {
     const path = this.#layout.blobPath(digest);
     const handle = await openOrAbsent(path);
     if (handle === undefined) return true;
@@ -77,6 +77,7 @@ export class BlobFileReader {
         this.#verified.add(path, stats);
         return true;
       }
+      if (keep) return false;
       await this.#places.run(path, async () => {
         if (await this.#quarantine.take(path, { digest, seen, stats })) this.#onExpelled(digest);
       });

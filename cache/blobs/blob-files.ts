@@ -93,9 +93,9 @@ export class BlobFiles implements AsyncDisposable {
     return this.#reader.read(digest, range, options);
   }
 
-  /** Hashes a blob's file, whatever is known of it; false when it was damaged, and is taken away. */
-  check(digest: Digest): Promise<boolean> {
-    return this.#reader.check(digest);
+  /** Hashes a blob's file, whatever is known of it; false when it is damaged, and taken away unless it is to be kept. */
+  check(digest: Digest, options: { readonly keep?: boolean }): Promise<boolean> {
+    return this.#reader.check(digest, options);
   }
 
   /** A file with all the bytes, and what their digest is. */

@@ -22,6 +22,7 @@ import { InstanceBlobStore } from './instance-blob-store.ts';
 import { Refresher } from './refresher.ts';
 import { Scrubber } from './scrubber.ts';
 import { segmentFailPoints } from './segment-log.ts';
+import { type CheckOptions, checkFilesOf, checkSegment } from './stored-blob-checks.ts';
 
 /** A segment is sealed at this share of the limit, so that dropping one is a small part of all, */
 const SEGMENT_SHARE = 1 / 32;
@@ -215,6 +216,14 @@ export class DiskBlobStore implements AsyncDisposable {
     const digest = await this.#uploads.ingest(instance, source, options);
     this.#failPoints.pass('cas.before_reply');
     return digest;
+  }
+
+  /** Reads and hashes every blob there is; damaged ones are taken out, or kept where they are. */
+  async checkAll(options: CheckOptions): Promise<void> {
+    const { segments, files } = this.#parts;
+    for (const segment of [...segments.log.segments.values()])
+      await checkSegment(this.#parts, segment, options);
+    for (const folder of await files.layout.fanOutFolders()) await checkFilesOf(this.#parts, folder, options);
   }
 
   /** Refuses what comes from now on, waits for what is under way, and closes the files. */

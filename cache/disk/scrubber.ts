@@ -78,15 +78,15 @@ export class Scrubber implements AsyncDisposable {
   async #round(): Promise<void> {
     const { parts } = this.#dependencies;
     const { log } = parts.segments;
-    const read = (bytes: number) => this.#pace(bytes);
+    const options = { pace: (bytes: number) => this.#pace(bytes) };
     for (const segment of [...log.segments.values()]) {
       if (segment.number <= this.#position.segment || segment.number > log.lastSealed) continue;
-      await checkSegment(parts, segment, read);
+      await checkSegment(parts, segment, options);
       await this.#save({ segment: segment.number, folder: '' });
     }
     for (const folder of (await parts.files.layout.fanOutFolders()).sort()) {
       if (folder <= this.#position.folder) continue;
-      await checkFilesOf(parts, folder, read);
+      await checkFilesOf(parts, folder, options);
       await this.#save({ ...this.#position, folder });
     }
     await this.#save(BEGINNING);

@@ -112,13 +112,17 @@ export class SegmentBlobs implements AsyncDisposable {
     return this.#readChecked(id, digest, { start, end });
   }
 
-  /** Hashes a blob where it is; false when it was damaged, and is taken out. */
-  async check(digest: Digest, place: BlobPlace): Promise<boolean> {
+  /** Hashes a blob where it is; false when it is damaged, and then it is taken out unless it is to be kept. */
+  async check(
+    digest: Digest,
+    place: BlobPlace,
+    { keep = false }: { readonly keep?: boolean },
+  ): Promise<boolean> {
     const segment = this.#log.segments.get(place.segment);
     if (segment === undefined) return true;
     const bytes = await segment.read(place.offset + RECORD_HEADER_BYTES, digest.sizeBytes);
     const seen = Digest.ofBytes(bytes, digest.digestFunction);
-    if (!seen.equals(digest)) await this.#expel(digest, place, { bytes, seen });
+    if (!seen.equals(digest) && !keep) await this.#expel(digest, place, { bytes, seen });
     return seen.equals(digest);
   }
 

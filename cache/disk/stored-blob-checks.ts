@@ -11,28 +11,38 @@ import { digestOf, RecordKind } from './segment-record.ts';
 /** Is told of bytes that were read, and may take its time. */
 export type ReadPace = (bytes: number) => Promise<void>;
 
+/** What a check does about damage. */
+export interface CheckOptions {
+  readonly pace: ReadPace;
+  /** Is told of a damaged blob. */
+  readonly onDamaged?: (digest: Digest) => void;
+  /** Leave damaged blobs where they are. */
+  readonly keep?: boolean;
+}
+
 /** Reads and hashes the blobs that are in a segment, and takes out those that are damaged. */
-export async function checkSegment(parts: DiskParts, segment: Segment, pace: ReadPace): Promise<void> {
+export async function checkSegment(parts: DiskParts, segment: Segment, options: CheckOptions): Promise<void> {
   const { index, segments } = parts;
   for (const record of await segments.log.recordsOf(segment)) {
     if (record.kind !== RecordKind.blob) continue;
     const id = index.find(indexWordsOf(record.digest), record.digest.digestFunction, record.digest.sizeBytes);
     const place = { segment: segment.number, offset: record.offset };
     if (id < 0 || !index.isAt(id, place)) continue;
-    await segments.check(digestOf(record), place);
-    await pace(record.payloadBytes);
+    const digest = digestOf(record);
+    if (!(await segments.check(digest, place, options))) options.onDamaged?.(digest);
+    await options.pace(record.payloadBytes);
   }
 }
 
 /** The same of the files in one of their folders. */
-export async function checkFilesOf(parts: DiskParts, folder: string, pace: ReadPace): Promise<void> {
+export async function checkFilesOf(parts: DiskParts, folder: string, options: CheckOptions): Promise<void> {
   const name = basename(dirname(folder));
   const digestFunction = digestFunctions.find((known) => digestFunctionName(known) === name);
   for (const hash of await readdir(folder)) {
     const digest = digestIn(parts, hash, digestFunction);
     if (digest === undefined) continue;
-    await parts.files.check(digest);
-    await pace(digest.sizeBytes);
+    if (!(await parts.files.check(digest, options))) options.onDamaged?.(digest);
+    await options.pace(digest.sizeBytes);
   }
 }
 

@@ -15,6 +15,7 @@ import { registerToken } from './token.ts';
 import { registerToolchain } from './toolchain.ts';
 import { registerUp } from './up.ts';
 import { registerUpload } from './upload.ts';
+import { registerVerify } from './verify.ts';
 import { registerWorker } from './worker.ts';
 
 /** Hangs every command into the program, in the order the help shows them. */
@@ -33,6 +34,7 @@ export function registerCommands(program: Command, host: CommandHost): void {
   registerWorker(program, host);
   registerToken(program, host);
   registerToolchain(program, host);
+  registerVerify(program, host);
   registerDoctor(program, host);
   registerCompletion(program, host);
 }
