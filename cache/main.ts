@@ -174,6 +174,10 @@ async function openStorage(
 
   await mkdir(folder, { recursive: true });
   lifecycle.use('cache folder', await FolderLock.acquire(folder));
+  const stages = lifecycle.use(
+    'upload stages',
+    await UploadStages.open({ folder: join(folder, 'uploads-v1'), logger }),
+  );
   const disk = lifecycle.use(
     'blob store',
     await DiskBlobStore.open({
@@ -181,6 +185,7 @@ async function openStorage(
       logger,
       failPoints,
       limitBytes: config.cacheBytes,
+      besideBytes: () => stages.waitingBytes,
       invocationTtlMs: config.invocationTtl,
       scrubBytesPerSecond: config.scrubRate,
       recentBlobBytes: config.recentBlobBytes,
@@ -192,10 +197,6 @@ async function openStorage(
   );
   const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
   const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
-  const stages = lifecycle.use(
-    'upload stages',
-    await UploadStages.open({ folder: join(folder, 'uploads-v1'), logger }),
-  );
   const sessions = lifecycle.use('uploads', new WriteSessions(defaultWriteSessionLimits, stages));
   return { folder, disk, records, logStreams, sessions, failPoints };
 }

@@ -45,6 +45,8 @@ export interface DiskBlobStoreDependencies {
   readonly failPoints?: FailPoints;
   /** Most bytes that are kept; undefined is 80 % of what the file system has free for them at start. */
   readonly limitBytes?: number | undefined;
+  /** Bytes of others on the disk that count in the limit. */
+  readonly besideBytes?: (() => number) | undefined;
   /** Bytes re-read each second to find damaged ones; 0 is none. */
   readonly scrubBytesPerSecond?: number;
   /** Between two looks at everything. */
@@ -94,7 +96,10 @@ export class DiskBlobStore implements AsyncDisposable {
     }
     const evictTo = (bytes: number) => this.#evictor.evictTo(bytes);
     const lowWaterBytes = Math.floor(limitBytes * LOW_WATER);
-    this.#uploads = new DiskUploads(parts, new DiskRoom({ limitBytes, lowWaterBytes, storedBytes, evictTo }));
+    this.#uploads = new DiskUploads(
+      parts,
+      new DiskRoom({ limitBytes, lowWaterBytes, storedBytes, besideBytes: settled.besideBytes, evictTo }),
+    );
   }
 
   /** Opens the store, its index built from what is on the disk. */

@@ -18,6 +18,8 @@ export interface DiskRoomDependencies {
   /** Eviction goes on down to here. */
   readonly lowWaterBytes: number;
   readonly storedBytes: () => number;
+  /** Bytes of others on the disk that count too, and that eviction cannot free. */
+  readonly besideBytes?: (() => number) | undefined;
   readonly evictTo: (targetBytes: number) => Promise<void>;
 }
 
@@ -30,10 +32,15 @@ export class DiskRoom {
     this.#dependencies = dependencies;
   }
 
+  /** What is not stored yet, or beside what is stored. */
+  get #promisedBytes(): number {
+    return this.#reservedBytes + (this.#dependencies.besideBytes?.() ?? 0);
+  }
+
   /** Whether so many bytes may be written at once; begins to evict when it is getting tight. */
   hasRoom(bytes: number): boolean {
     const { limitBytes, lowWaterBytes, storedBytes, evictTo } = this.#dependencies;
-    const wanted = storedBytes() + this.#reservedBytes + bytes;
+    const wanted = storedBytes() + this.#promisedBytes + bytes;
     if (wanted > limitBytes * HIGH_WATER) {
       evictTo(lowWaterBytes).catch(() => {
         // Whoever needs the room learns of it in `reserve`.
@@ -51,7 +58,7 @@ export class DiskRoom {
     for (let tries = 0; !this.hasRoom(bytes); tries++) {
       // The first may have been one that someone else wanted, for less.
       if (tries === TRIES_MAX) throw this.#full(what);
-      await evictTo(Math.max(0, Math.min(lowWaterBytes, limitBytes - this.#reservedBytes - bytes)));
+      await evictTo(Math.max(0, Math.min(lowWaterBytes, limitBytes - this.#promisedBytes - bytes)));
     }
     this.#reservedBytes += bytes;
     return {

@@ -40,7 +40,7 @@ export const defaultWriteSessionLimits: WriteSessionLimits = {
 /** Smaller uploads are sent again as fast as it is found out how much of them is here. */
 const STAGED_BLOB_BYTES_MIN = 4 * 1024 ** 2;
 
-/** How long a client is asked to wait when there are too many uploads. */
+/** How long a client is asked to wait when there are too many uploads, or the server closes. */
 const RETRY_MS = 1_000;
 
 /** What an upload is told apart by. */
@@ -112,7 +112,7 @@ export class WriteSessions implements AsyncDisposable {
    * RESOURCE_EXHAUSTED when there are too many.
    */
   attach(name: UploadName, { offset, sink, signal, invocationId }: WriteStream): WriteAttachment {
-    if (this.#closed) throw unavailable('the server is closing');
+    if (this.#closed) throw closing();
     const key = keyOf(name);
     let entry = this.#entries.get(key);
     if (
@@ -133,7 +133,7 @@ export class WriteSessions implements AsyncDisposable {
 
   /** Memory for an upload that came whole, while it is being stored. RESOURCE_EXHAUSTED when there is none left. */
   borrow(bytes: number): Disposable {
-    if (this.#closed) throw unavailable('the server is closing');
+    if (this.#closed) throw closing();
     this.#budget.take(bytes);
     return { [Symbol.dispose]: () => this.#budget.give(bytes) };
   }
@@ -142,7 +142,7 @@ export class WriteSessions implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed = true;
     const entries = [...this.#entries.values()];
-    for (const entry of entries) this.#giveUp(entry, unavailable('the server is closing'));
+    for (const entry of entries) this.#giveUp(entry, closing());
     await Promise.allSettled(entries.map(({ session }) => session.stored()));
   }
 
@@ -198,7 +198,9 @@ export class WriteSessions implements AsyncDisposable {
       if (entry.session.isAttached || entry.session.isFinishing) continue;
       this.#giveUp(
         entry,
-        resourceExhausted(`Write ${entry.session.digest}: room was needed for other uploads`),
+        resourceExhausted(`Write ${entry.session.digest}: room was needed for other uploads`, {
+          details: [retryInfo(RETRY_MS)],
+        }),
       );
       return true;
     }
@@ -210,6 +212,10 @@ export class WriteSessions implements AsyncDisposable {
     if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
     entry.session.abort(reason);
   }
+}
+
+function closing(): IngotError {
+  return unavailable('the server is closing', { details: [retryInfo(RETRY_MS)] });
 }
 
 function isStaged({ digest, compressor }: UploadName): boolean {

@@ -1,6 +1,7 @@
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { abortableSource } from '../../core/abortable-source.ts';
 import { aborted, isIngotError, unavailable, wrap } from '../../core/error.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import { fileError } from '../../core/file-error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { Logger } from '../../core/log/logger.ts';
@@ -9,6 +10,9 @@ import type { LogFile } from './log-file.ts';
 import { LogFiles } from './log-files.ts';
 import { defaultLogStreamLimits, type LogStreamLimits } from './log-stream-limits.ts';
 import type { LogStreamStatus, ResumableLogStreams } from './resumable-log-streams.ts';
+
+/** How long a client is asked to wait: until the next process is there. */
+const RETRY_MS = 1_000;
 
 /** What a {@link FileLogStreams} depends on. */
 export interface FileLogStreamsDependencies {
@@ -127,5 +131,5 @@ export class FileLogStreams implements ResumableLogStreams, AsyncDisposable {
 }
 
 function closing() {
-  return unavailable('the log streams are closing');
+  return unavailable('the log streams are closing', { details: [retryInfo(RETRY_MS)] });
 }

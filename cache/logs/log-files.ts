@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resourceExhausted } from '../../core/error.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import { quote } from '../../core/quote.ts';
 import { LogFile } from './log-file.ts';
 import type { LogStreamLimits } from './log-stream-limits.ts';
 
 const FILE_NAME = /^([0-9a-f]{64})\.(open|ended)$/;
+
+/** How long a client is asked to wait when too many logs are open: actions end. */
+const RETRY_MS = 1_000;
 
 /** What {@link LogFiles} depends on. */
 export interface LogFilesDependencies {
@@ -55,6 +59,7 @@ export class LogFiles {
     if (this.#files.size >= this.#limits.streamsMax && !this.#forgetOldest()) {
       throw resourceExhausted(
         `Open log ${quote(name)}: ${this.#limits.streamsMax} logs are open, as many as are allowed`,
+        { details: [retryInfo(RETRY_MS)] },
       );
     }
     const file = new LogFile({ key, ...this.#pathsOf(key) });

@@ -72,7 +72,14 @@ export class UploadStages implements AsyncDisposable {
     return stages;
   }
 
-  /** Bytes on disk, which count in what the store may have. */
+  /** Bytes of uploads that wait to be resumed; for those under way the store has reserved room. */
+  get waitingBytes(): number {
+    let bytes = 0;
+    for (const { stage } of this.#adopted.values()) bytes += stage.durableBytes;
+    return bytes;
+  }
+
+  /** Bytes of all of them. */
   get storedBytes(): number {
     let bytes = 0;
     for (const { receivedBytes } of this.#stages) bytes += receivedBytes;

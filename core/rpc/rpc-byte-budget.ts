@@ -1,4 +1,8 @@
 import { resourceExhausted } from '../error.ts';
+import { retryInfo } from '../error-details.ts';
+
+/** How long a client is asked to wait: calls give back what they hold within moments. */
+const RETRY_MS = 250;
 
 /** Bytes that all calls of a server may hold together; each call borrows through a {@link ByteLoan}. */
 export class ByteBudget {
@@ -19,6 +23,7 @@ export class ByteBudget {
     if (this.#bytes + bytes > this.#bytesMax) {
       throw resourceExhausted(
         `Buffer a request: calls hold ${this.#bytes} bytes of messages, the limit is ${this.#bytesMax}`,
+        { details: [retryInfo(RETRY_MS)] },
       );
     }
     this.#bytes += bytes;
