@@ -15,6 +15,7 @@ import type {
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { CacheStatus } from '../proto/gen/ingot/v1/farm.ts';
 import type { ActionCache } from './action-cache.ts';
+import { ActionCacheByInstance } from './actions/action-cache-by-instance.ts';
 import { CompletenessCheckingActionCache } from './actions/completeness-checking-action-cache.ts';
 import type { DroppableActionCache } from './actions/droppable-action-cache.ts';
 import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-cache.ts';
@@ -24,6 +25,7 @@ import { RecentResults } from './actions/recent-results.ts';
 import { RememberingActionCache } from './actions/remembering-action-cache.ts';
 import { authorisedStoresOf } from './authorised/authorised-stores.ts';
 import type { BlobStore } from './blob-store.ts';
+import type { BlobStoreOf } from './blob-store-of.ts';
 import type { BlobIngest } from './blobs/blob-ingest.ts';
 import type { BlobLookup } from './blobs/blob-lookup.ts';
 import { EmptyBlobStore } from './blobs/empty-blob-store.ts';
@@ -62,7 +64,10 @@ import { UploadStages } from './uploads/upload-stages.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
 export interface Cache {
+  /** Of the instance without a name. */
   readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
+  /** Of all instances. */
   readonly actionCache: ActionCache;
   readonly logStreams: ResumableLogStreams;
   readonly cacheCapabilities: CacheCapabilities;
@@ -89,9 +94,9 @@ export async function composeCache(
     logger,
     lifecycle,
   });
-  const stored = disk.forInstance('');
   const chunkLists = await LevelChunkLists.open({ records, failPoints });
-  const chunked = new ChunkedBlobStore({ inner: stored, lists: chunkLists });
+  const localOf = (instanceName: string) =>
+    new ChunkedBlobStore({ inner: disk.forInstance(instanceName), lists: chunkLists });
   const forms = lifecycle.use(
     'compressed forms',
     new StoredForms({
@@ -106,16 +111,18 @@ export async function composeCache(
   const host = { logger, lifecycle, metrics };
   const tier = await openTier(config, host, {
     folder,
-    localBlobs: () => chunked,
+    localBlobs: localOf,
     localResults,
     invocationTtlMs: config.invocationTtl,
   });
-  const behind = storesBehind({ local: chunked, localResults, tier, config, logger, metrics });
+  const behind = storesBehind({ localOf, localResults, tier, config, logger, metrics });
   metrics.add({ metrics: () => [...storeMetrics(disk.stats), ...uploadMetrics(sessions)] });
   const capabilities = cacheCapabilities({ blobBytesMax, updateEnabled });
 
   return {
-    ...behind.stores,
+    blobStore: behind.stores.blobStore,
+    blobStoreOf: (instanceName) => behind.storesOf(instanceName, anonymous).blobStore,
+    actionCache: new ActionCacheByInstance(behind),
     logStreams,
     cacheCapabilities: capabilities,
     addServices(rpc, { execution } = {}) {
@@ -124,7 +131,7 @@ export async function composeCache(
         forms,
         logStreams,
         sessions,
-        splitter,
+        splitterOf: () => splitter,
         chunkLists,
         cacheCapabilities: capabilities,
         executionCapabilities: execution,
@@ -136,10 +143,19 @@ export async function composeCache(
       logStreams.drain();
     },
     async listenHttp(address, security) {
-      const here = new ChunkedBlobLookup({ inner: stored, lists: chunkLists, blobStore: chunked });
-      const lookup = tier?.lookup('', here) ?? here;
-      const files = tier?.ingest('', stored) ?? stored;
-      const parts = { ...behind, files, forms, lookup, records, config, logger, metrics, security };
+      const ingestOf = (instanceName: string): BlobIngest => {
+        const local = disk.forInstance(instanceName);
+        return tier?.ingest(instanceName, local) ?? local;
+      };
+      const lookupOf = (instanceName: string): BlobLookup => {
+        const local = new ChunkedBlobLookup({
+          inner: disk.forInstance(instanceName),
+          lists: chunkLists,
+          blobStore: localOf(instanceName),
+        });
+        return tier?.lookup(instanceName, local) ?? local;
+      };
+      const parts = { ...behind, ingestOf, lookupOf, forms, records, config, logger, metrics, security };
       const server = composeHttpServer(parts, () => ({
         store: disk.stats,
         uploads: sessions.size,
@@ -152,7 +168,7 @@ export async function composeCache(
 }
 
 interface StoresBehind {
-  readonly local: BlobStore;
+  readonly localOf: (instanceName: string) => BlobStore;
   readonly localResults: DroppableActionCache;
   readonly tier: Tier | undefined;
   readonly config: CacheConfig;
@@ -202,13 +218,13 @@ async function openStorage(
 }
 
 /** The stores as clients see them, over those of this machine or of the tier: counted, limited, results complete. */
-function storesBehind({ local, localResults, tier, config, logger, metrics }: StoresBehind) {
+function storesBehind({ localOf, localResults, tier, config, logger, metrics }: StoresBehind) {
   const { blobBytesMax } = config;
   const counters = new CacheCounters();
   metrics.add(counters);
   const recent = new RecentResults();
   const storesOf = storesByInstance((instanceName) => {
-    const kept = tier?.blobStore(instanceName) ?? local;
+    const kept = tier?.blobStore(instanceName) ?? localOf(instanceName);
     const blobStore = new SizeLimitedBlobStore({ inner: new EmptyBlobStore(kept), blobBytesMax });
     const filed = tier?.actionCache ?? localResults;
     const complete = new CompletenessCheckingActionCache({ inner: filed, blobStore, logger });
@@ -240,8 +256,8 @@ function cacheStatus({ actionReads }: CacheCounters, { stats }: DiskBlobStore): 
 
 interface HttpParts extends Omit<ReturnType<typeof storesBehind>, 'stores'> {
   readonly forms: CompressedForms;
-  readonly files: BlobIngest;
-  readonly lookup: BlobLookup;
+  readonly ingestOf: (instanceName: string) => BlobIngest;
+  readonly lookupOf: (instanceName: string) => BlobLookup;
   readonly records: LevelRecords;
   readonly config: CacheConfig;
   readonly logger: Logger;
@@ -251,15 +267,30 @@ interface HttpParts extends Omit<ReturnType<typeof storesBehind>, 'stores'> {
 
 /** The HTTP views; `status` is what /status shows besides the counters. */
 function composeHttpServer(
-  { counters, health, storesOf, files, lookup, records, config, logger, metrics, security, forms }: HttpParts,
+  {
+    counters,
+    health,
+    storesOf,
+    ingestOf,
+    lookupOf,
+    records,
+    config,
+    logger,
+    metrics,
+    security,
+    forms,
+  }: HttpParts,
   status: () => object,
 ): HttpCacheServer {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
-  const shared = { storesOf, ingest: files, blobBytesMax };
+  const shared = { storesOf, ingestOf, blobBytesMax };
   const valuesIn = (keySpace: OpaqueKeySpace) =>
     new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
   return new HttpCacheServer({
-    cas: new AuthorisedHttpView({ inner: new HttpCasView({ ...shared, lookup, forms }), putRight: 'write' }),
+    cas: new AuthorisedHttpView({
+      inner: new HttpCasView({ ...shared, lookupOf, forms }),
+      putRight: 'write',
+    }),
     ac: new AuthorisedHttpView({
       inner: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
       putRight: 'publish',

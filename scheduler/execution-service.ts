@@ -1,4 +1,4 @@
-import type { BlobStore } from '../cache/blob-store.ts';
+import type { BlobStoreOf } from '../cache/blob-store-of.ts';
 import { requireInstance } from '../core/auth/require-right.ts';
 import type { Digest } from '../core/digest.ts';
 import { type IngotError, isIngotError } from '../core/error.ts';
@@ -31,7 +31,7 @@ export interface ExecutionServiceDependencies {
   readonly counters: SchedulerCounters;
   readonly newOperationName: (instanceName: string) => string;
   /** Where outputs are read that clients want inlined. */
-  readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
   readonly logger: Logger;
 }
 
@@ -57,7 +57,8 @@ async function* execute(
 ): AsyncGenerator<Operation, void, undefined> {
   checkInstanceName(request.instanceName);
   requireInstance(caller, request.instanceName);
-  const { blobStore: store, logger } = dependencies;
+  const { blobStoreOf, logger } = dependencies;
+  const store = blobStoreOf(request.instanceName);
   for await (const view of viewsOf(dependencies, request, requestMetadata, signal)) {
     yield toOperation(await inlineResponse(view, request, { store, logger, signal }));
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { ActionCache } from '../cache/action-cache.ts';
-import type { BlobStore } from '../cache/blob-store.ts';
+import type { BlobStoreOf } from '../cache/blob-store-of.ts';
 import type { MessageBus } from '../core/bus/message-bus.ts';
 import { anonymous } from '../core/caller.ts';
 import { parseFailPoints } from '../core/fail-point.ts';
@@ -34,7 +34,7 @@ const JOURNAL_FOLDER = 'scheduler/journal-v1';
 
 /** What a scheduler works with, made by others. */
 export interface SchedulerParts {
-  readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
   readonly actionCache: ActionCache;
   readonly bus: MessageBus;
   /** Which bus that is, for people: `in process`, or the server's address. */
@@ -60,7 +60,7 @@ export interface SchedulerRole {
 export async function composeScheduler(
   config: SchedulerConfig,
   { logger, lifecycle, metrics }: RoleHost,
-  { blobStore, actionCache, bus, busDescription = '', version = '', cacheStatus }: SchedulerParts,
+  { blobStoreOf, actionCache, bus, busDescription = '', version = '', cacheStatus }: SchedulerParts,
 ): Promise<SchedulerRole> {
   const failPoints = parseFailPoints(config.fail, [...journalFailPoints, ...commitFailPoints]);
   const clock = systemClock;
@@ -68,13 +68,13 @@ export async function composeScheduler(
   const journal = await LevelJournal.open({ folder: join(config.data, JOURNAL_FOLDER), logger });
   const driver = new StateDriver({ state, journal, clock, logger, failPoints });
   const link = new WorkerLink({ bus, logger });
-  const filer = new CommitFiler({ blobStore, actionCache, failPoints });
+  const filer = new CommitFiler({ blobStoreOf, actionCache, failPoints });
   const scheduler = new Scheduler({ state, driver, journal, link, filer, clock, logger, newId: randomUUID });
   lifecycle.use('scheduler', scheduler);
   await scheduler.open();
 
   const { actionTimeoutMaxMs } = state.limits;
-  const admission = new Admission({ blobStore, actionCache, clock, actionTimeoutMaxMs, newOperationName });
+  const admission = new Admission({ blobStoreOf, actionCache, clock, actionTimeoutMaxMs, newOperationName });
   const counters = { actionCacheHits: 0 };
   const farm = { scheduler, counters, clock, version, busDescription, cacheStatus };
   metrics?.add({ metrics: () => schedulerMetrics(scheduler.state, counters) });
@@ -83,7 +83,7 @@ export async function composeScheduler(
     addServices(rpc) {
       rpc.addService(
         ExecutionDefinition,
-        executionService({ scheduler, admission, counters, newOperationName, blobStore, logger }),
+        executionService({ scheduler, admission, counters, newOperationName, blobStoreOf, logger }),
         { execute: ['execute'], waitExecution: ['execute'] },
       );
       rpc.addService(OperationsDefinition, operationsService({ scheduler }), {

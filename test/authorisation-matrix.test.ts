@@ -94,9 +94,9 @@ beforeAll(async () => {
   const { cacheConfigSchema } = await import('../cache/config.ts');
   const cache = await composeCache(cacheConfigSchema.parse({ data: folder.path }), { logger, lifecycle });
   const bus = lifecycle.use('bus', new InProcessMessageBus({ logger }));
-  const { blobStore, actionCache } = cache;
+  const { blobStoreOf, actionCache } = cache;
   const config = schedulerConfigSchema.parse({ data: folder.path });
-  const scheduler = await composeScheduler(config, { logger, lifecycle }, { blobStore, actionCache, bus });
+  const scheduler = await composeScheduler(config, { logger, lifecycle }, { blobStoreOf, actionCache, bus });
   const rpc = new RpcServer({ logger, authenticator: byRole });
   cache.addServices(rpc, { execution: scheduler.executionCapabilities });
   scheduler.addServices(rpc);

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ActionCache } from '../cache/action-cache.ts';
-import type { BlobStore } from '../cache/blob-store.ts';
+import type { BlobStoreOf } from '../cache/blob-store-of.ts';
 import { SmallBlobCachingBlobStore } from '../cache/blobs/small-blob-caching-blob-store.ts';
+import { SmallBlobMemory } from '../cache/blobs/small-blob-memory.ts';
 import type { LogStreams } from '../cache/log-streams.ts';
 import type { MessageBus } from '../core/bus/message-bus.ts';
 import { FolderLock } from '../core/folder-lock.ts';
@@ -14,6 +15,7 @@ import { listToolchains } from '../core/toolchain/toolchain-folder.ts';
 import type { Resources } from '../proto/gen/ingot/v1/bus.ts';
 import type { ActionLimits } from './action-limits.ts';
 import type { ActionExecutor } from './agent/action-executor.ts';
+import type { ActionStores } from './agent/action-run.ts';
 import { busSubjects } from './agent/bus-subjects.ts';
 import { CommitSender } from './agent/commit-sender.ts';
 import { DiskWatch } from './agent/disk-watch.ts';
@@ -45,7 +47,7 @@ const DIRECTORIES_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What a worker works with, made by others. */
 export interface WorkerParts {
-  readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
   /** Not used: only the scheduler files results. Taken so that every role can be given the same parts. */
   readonly actionCache?: ActionCache;
   readonly logStreams: LogStreams;
@@ -115,7 +117,7 @@ async function openMachine(
   { logger, lifecycle }: RoleHost,
   {
     workerFolder,
-    blobStore: source,
+    blobStoreOf,
     image = new ImageWatch({ identify: () => identifyHostImage() }),
   }: WorkerParts & { readonly workerFolder: string },
 ): Promise<Machine> {
@@ -123,7 +125,7 @@ async function openMachine(
   const blobCache = await LocalBlobCache.open({
     folder: join(workerFolder, 'blobs'),
     bytesMax: config.blobCache,
-    source,
+    source: blobStoreOf(''),
     retries,
     logger,
   });
@@ -165,13 +167,18 @@ interface ExecutorParts extends Omit<WorkerParts, 'image'>, Machine {
 function makeExecutor(config: WorkerConfig, parts: ExecutorParts): ActionExecutor {
   const { workerId, workerFolder, logger, logStreams, retries, blobCache, image, disk, gpus } = parts;
   const { sandbox } = parts.sandbox;
-  const blobStore = new SmallBlobCachingBlobStore({
-    inner: parts.blobStore,
-    cachedBytesMax: DIRECTORIES_BYTES_MAX,
-  });
+  const memory = new SmallBlobMemory({ bytesMax: DIRECTORIES_BYTES_MAX });
   const limits = actionLimits(config);
   const collector = new OutputCollector({ sandbox, limits });
-  const uploader = new BlobUploader({ blobStore, retries });
+  const storesOf = (instanceName: string): ActionStores => {
+    const blobStore = new SmallBlobCachingBlobStore({ inner: parts.blobStoreOf(instanceName), memory });
+    const uploader = new BlobUploader({ blobStore, retries });
+    return {
+      blobStore,
+      materialiser: new InputMaterialiser({ blobStore, blobCache, sandbox, retries }),
+      results: new ResultBuilder({ collector, uploader }),
+    };
+  };
   return new SandboxedActionExecutor({
     workerId,
     workerFolder,
@@ -179,11 +186,9 @@ function makeExecutor(config: WorkerConfig, parts: ExecutorParts): ActionExecuto
     toolchains: parts.toolchains,
     limits,
     memoryBytesDefault: config.memory,
-    blobStore,
+    storesOf,
     retries,
-    materialiser: new InputMaterialiser({ blobStore, blobCache, sandbox, retries }),
     sandbox,
-    results: new ResultBuilder({ collector, uploader }),
     liveLogs: new LiveLogs({ logStreams, logger, bytesMax: limits.streamBytesMax }),
     image,
     disk,
@@ -200,10 +205,11 @@ interface AgentParts extends Omit<WorkerParts, 'image'>, Machine {
 }
 
 function makeAgent(config: WorkerConfig, parts: AgentParts): WorkerAgent {
-  const { workerId, bus, blobStore, logger, executor, health, image, toolchains, gpus, retries } = parts;
+  const { workerId, bus, blobStoreOf, logger, executor, health, image, toolchains, gpus, retries } = parts;
   const incarnation = randomUUID();
   const subjects = busSubjects(workerId);
-  const uploader = new BlobUploader({ blobStore, retries });
+  const uploaderOf = (instanceName: string) =>
+    new BlobUploader({ blobStore: blobStoreOf(instanceName), retries });
   const capacity: Resources = {
     slots: config.slots,
     cpuMillis: Math.floor(config.cores * 1000),
@@ -227,7 +233,7 @@ function makeAgent(config: WorkerConfig, parts: AgentParts): WorkerAgent {
     subjects,
     leases: new LeaseTable(capacity),
     executor,
-    commits: new CommitSender({ bus, uploader, logger, subject: subjects.commit, workerId, incarnation }),
+    commits: new CommitSender({ bus, uploaderOf, logger, subject: subjects.commit, workerId, incarnation }),
     health,
     logger,
   });

@@ -2,6 +2,7 @@ import type { Digest } from '../../core/digest.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import { bytesOf, collectBytes } from '../../core/streams.ts';
 import type { BlobStore, ByteRange } from '../blob-store.ts';
+import type { SmallBlobMemory } from './small-blob-memory.ts';
 
 /** Larger ones are read anew each time: few are, and they would push out many small ones. */
 const CACHED_BLOB_BYTES_MAX = 256 * 1024;
@@ -9,8 +10,7 @@ const CACHED_BLOB_BYTES_MAX = 256 * 1024;
 /** What {@link SmallBlobCachingBlobStore} depends on. */
 export interface SmallBlobCachingBlobStoreDependencies {
   readonly inner: BlobStore;
-  /** Memory for cached blobs, those least recently read going first. */
-  readonly cachedBytesMax: number;
+  readonly memory: SmallBlobMemory;
 }
 
 /**
@@ -20,14 +20,11 @@ export interface SmallBlobCachingBlobStoreDependencies {
  */
 export class SmallBlobCachingBlobStore implements BlobStore {
   readonly #inner: BlobStore;
-  readonly #cachedBytesMax: number;
-  /** Least recently read first. */
-  readonly #cached = new Map<string, Uint8Array>();
-  #cachedBytes = 0;
+  readonly #memory: SmallBlobMemory;
 
-  constructor({ inner, cachedBytesMax }: SmallBlobCachingBlobStoreDependencies) {
+  constructor({ inner, memory }: SmallBlobCachingBlobStoreDependencies) {
     this.#inner = inner;
-    this.#cachedBytesMax = cachedBytesMax;
+    this.#memory = memory;
   }
 
   findMissing(digests: readonly Digest[], options?: IoOptions): Promise<Digest[]> {
@@ -42,31 +39,16 @@ export class SmallBlobCachingBlobStore implements BlobStore {
     if (range !== undefined || digest.sizeBytes > CACHED_BLOB_BYTES_MAX) {
       return await this.#inner.read(digest, range, options);
     }
-    const cached = this.#cached.get(digest.key);
-    if (cached !== undefined) {
-      this.#cached.delete(digest.key);
-      this.#cached.set(digest.key, cached);
-      return bytesOf(Uint8Array.from(cached));
-    }
+    const cached = this.#memory.get(digest.key);
+    if (cached !== undefined) return bytesOf(Uint8Array.from(cached));
     const source = await this.#inner.read(digest, undefined, options);
     if (source === undefined) return undefined;
     const bytes = await collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
-    this.#keep(digest.key, bytes);
+    this.#memory.keep(digest.key, bytes);
     return bytesOf(Uint8Array.from(bytes));
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: IoOptions): Promise<void> {
     return this.#inner.write(digest, source, options);
-  }
-
-  #keep(key: string, bytes: Uint8Array): void {
-    if (this.#cached.has(key)) return;
-    this.#cached.set(key, bytes);
-    this.#cachedBytes += bytes.byteLength;
-    for (const [oldestKey, oldest] of this.#cached) {
-      if (this.#cachedBytes <= this.#cachedBytesMax) return;
-      this.#cached.delete(oldestKey);
-      this.#cachedBytes -= oldest.byteLength;
-    }
   }
 }

@@ -15,7 +15,7 @@ import type { CasDefinition } from './wire/cas-definition.ts';
 /** What the ContentAddressableStorage service depends on. */
 export interface ContentAddressableStorageServiceDependencies {
   readonly storesOf: InstanceStoresOf;
-  readonly splitter: BlobSplitter;
+  readonly splitterOf: (instanceName: string) => BlobSplitter;
   /** Those of this process; absent where the stores are another process's. */
   readonly chunkLists?: ChunkLists | undefined;
   readonly forms: CompressedForms;
@@ -24,7 +24,7 @@ export interface ContentAddressableStorageServiceDependencies {
 /** The CAS over the stores of each instance. */
 export function contentAddressableStorageService({
   storesOf,
-  splitter,
+  splitterOf,
   chunkLists: lists,
   forms,
 }: ContentAddressableStorageServiceDependencies): ServiceImplementation<CasDefinition> {
@@ -51,7 +51,7 @@ export function contentAddressableStorageService({
     async splitBlob(request, context) {
       return splitBlob(request, {
         store: blobStoreOf(request, onItsBehalf(context)),
-        splitter,
+        splitter: splitterOf(request.instanceName),
         options: blobOptionsOf(context),
       });
     },

@@ -24,7 +24,7 @@ export interface MountedCache {
   readonly forms: CompressedForms;
   readonly logStreams: ResumableLogStreams;
   readonly sessions: WriteSessions;
-  readonly splitter: BlobSplitter;
+  readonly splitterOf: (instanceName: string) => BlobSplitter;
   /** Where the stores are of this process. */
   readonly chunkLists?: ChunkLists | undefined;
   readonly cacheCapabilities: CacheCapabilities;

@@ -12,8 +12,8 @@ import type { HttpContent, HttpPutStatus, HttpRead, HttpView, HttpWrite } from '
 /** What the /cas view depends on. */
 export interface HttpCasViewDependencies {
   readonly storesOf: InstanceStoresOf;
-  readonly lookup: BlobLookup;
-  readonly ingest: BlobIngest;
+  readonly lookupOf: (instanceName: string) => BlobLookup;
+  readonly ingestOf: (instanceName: string) => BlobIngest;
   readonly blobBytesMax: number;
   readonly forms: CompressedForms;
 }
@@ -30,10 +30,13 @@ export class HttpCasView implements HttpView {
   }
 
   async find({ target, caller, signal }: HttpRead): Promise<HttpContent | undefined> {
-    const { storesOf, lookup, forms } = this.#dependencies;
+    const { storesOf, lookupOf, forms } = this.#dependencies;
     const { blobStore } = storesOf(target.instanceName, caller);
     const hash = target.name;
-    const digest = hash === EMPTY.hash ? EMPTY : await lookup.find({ hash, digestFunction: SHA256 });
+    const digest =
+      hash === EMPTY.hash
+        ? EMPTY
+        : await lookupOf(target.instanceName).find({ hash, digestFunction: SHA256 });
     const content = digest === undefined ? undefined : await findBlob(blobStore, digest, { signal });
     if (digest === undefined || content === undefined) return undefined;
     const openEncoded = () => forms.read({ digest, store: blobStore }, 0, { signal });
@@ -41,7 +44,7 @@ export class HttpCasView implements HttpView {
   }
 
   async put({ target, caller, contentBytes, body, encoding, signal }: HttpWrite): Promise<HttpPutStatus> {
-    const { storesOf, ingest, forms, blobBytesMax } = this.#dependencies;
+    const { storesOf, ingestOf, forms, blobBytesMax } = this.#dependencies;
     const { blobStore } = storesOf(target.instanceName, caller);
     const hash = target.name;
     if (encoding === 'zstd') {
@@ -55,6 +58,7 @@ export class HttpCasView implements HttpView {
       return 200;
     }
     if (hash === EMPTY.hash) throw invalidArgument('the empty blob was sent without a length');
+    const ingest = ingestOf(target.instanceName);
     await ingest.ingest(body, { digestFunction: SHA256, bytesMax: blobBytesMax, hash, signal });
     return 200;
   }

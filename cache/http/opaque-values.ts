@@ -12,7 +12,7 @@ import type { HttpContent, HttpRead } from './http-exchange.ts';
 export interface OpaqueValuesDependencies {
   readonly storesOf: InstanceStoresOf;
   readonly entries: OpaqueEntries;
-  readonly ingest: BlobIngest;
+  readonly ingestOf: (instanceName: string) => BlobIngest;
   readonly blobBytesMax: number;
 }
 
@@ -58,9 +58,10 @@ export class OpaqueValues {
   }
 
   async #store({ target, caller, signal }: HttpRead, head: BodyHead): Promise<Digest> {
-    const { storesOf, ingest, blobBytesMax } = this.#dependencies;
+    const { storesOf, ingestOf, blobBytesMax } = this.#dependencies;
     const { whole } = head;
     if (whole === undefined) {
+      const ingest = ingestOf(target.instanceName);
       return ingest.ingest(head.source(), { digestFunction: SHA256, bytesMax: blobBytesMax, signal });
     }
     const digest = Digest.ofBytes(whole, SHA256);

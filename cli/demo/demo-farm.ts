@@ -48,11 +48,11 @@ export async function startDemoFarm(
   const { io, signal, version } = context;
   const opened = await openPrivateBus(host, { data, path: io.environment.PATH, signal });
   const { bus, description: busDescription } = opened;
-  const { blobStore, actionCache, logStreams, ...cache } = await composeCache(
+  const { blobStoreOf, actionCache, logStreams, ...cache } = await composeCache(
     cacheConfigSchema.parse({ data }),
     host,
   );
-  const parts = { blobStore, actionCache, logStreams, bus };
+  const parts = { blobStoreOf, actionCache, logStreams, bus };
   const scheduler = await composeScheduler(schedulerConfigSchema.parse({ data }), host, {
     ...parts,
     busDescription,

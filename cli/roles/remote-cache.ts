@@ -1,12 +1,12 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import { authorisedStoresOf } from '../../cache/authorised/authorised-stores.ts';
-import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobStoreOf } from '../../cache/blob-store-of.ts';
 import type { BlobSplitter } from '../../cache/chunking/blob-splitter.ts';
 import { ChunkingBlobStore } from '../../cache/chunking/chunking-blob-store.ts';
 import { CodecBudget } from '../../cache/compression/codec-budget.ts';
 import { TransientForms } from '../../cache/compression/transient-forms.ts';
 import { mountCache } from '../../cache/grpc/mount-cache.ts';
-import { sameStoresFor } from '../../cache/grpc/same-stores.ts';
+import { storesByInstance } from '../../cache/grpc/stores-by-instance.ts';
 import { WriteSessions } from '../../cache/grpc/write-sessions.ts';
 import type { LogStreams } from '../../cache/log-streams.ts';
 import { DrainableLogStreams } from '../../cache/logs/drainable-log-streams.ts';
@@ -22,6 +22,7 @@ import { ShardedActionCache } from '../../cache/sharded/sharded-action-cache.ts'
 import { ShardedBlobStore } from '../../cache/sharded/sharded-blob-store.ts';
 import { ShardedLogStreams } from '../../cache/sharded/sharded-log-streams.ts';
 import { delay, linkedAbort } from '../../core/abort.ts';
+import { anonymous } from '../../core/caller.ts';
 import { failedPrecondition, isIngotError, unavailable, unimplemented } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { Logger } from '../../core/log/logger.ts';
@@ -47,7 +48,7 @@ const ONE_TRY: RetryPolicy = { attemptsMax: 1, firstBackoffMs: 100, backoffMsMax
 
 /** The cache of another process, with the same face as one of our own. */
 export interface RemoteCache {
-  readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
   readonly actionCache: ActionCache;
   readonly logStreams: LogStreams;
   addServices(rpc: RpcServer, options: { readonly execution: ExecutionCapabilities }): void;
@@ -63,22 +64,29 @@ export async function connectRemoteCache(
 ): Promise<RemoteCache> {
   const { lifecycle } = host;
   const parts = await connectParts(config, host, options);
-  const { served, actionCache, cacheCapabilities, splitter } = parts;
+  const { servedOf, actionCache, cacheCapabilities, splitterOf } = parts;
   const params = chunkingParamsOf(cacheCapabilities);
-  const blobStore = new ChunkingBlobStore({ inner: served, params: async () => params });
+  const served = storesByInstance((name) => ({ blobStore: servedOf(name), actionCache }));
+  const own = storesByInstance((name) => ({
+    blobStore: new ChunkingBlobStore({
+      inner: served(name, anonymous).blobStore,
+      params: async () => params,
+    }),
+    actionCache,
+  }));
   const logStreams = new DrainableLogStreams(parts.logStreams);
   return {
-    blobStore,
+    blobStoreOf: (instanceName) => own(instanceName, anonymous).blobStore,
     actionCache,
     logStreams,
     addServices(rpc, { execution }) {
       mountCache(rpc, {
         // What clients send goes on as they send it; they may cut it themselves.
-        storesOf: authorisedStoresOf(sameStoresFor({ blobStore: served, actionCache })),
+        storesOf: authorisedStoresOf(served),
         forms: new TransientForms(new CodecBudget()),
         logStreams,
         sessions: lifecycle.use('uploads', new WriteSessions()),
-        splitter,
+        splitterOf,
         cacheCapabilities,
         executionCapabilities: execution,
       });
@@ -88,10 +96,10 @@ export async function connectRemoteCache(
 }
 
 interface RemoteParts {
-  readonly served: BlobStore;
+  readonly servedOf: BlobStoreOf;
   readonly actionCache: ActionCache;
   readonly logStreams: ResumableLogStreams;
-  readonly splitter: BlobSplitter;
+  readonly splitterOf: (instanceName: string) => BlobSplitter;
   readonly cacheCapabilities: CacheCapabilities;
 }
 
@@ -116,10 +124,10 @@ async function connectParts(
   if (others.length === 0) {
     const channel = connect(first.name);
     return {
-      served: new GrpcBlobStore({ channel, instanceName: '' }),
+      servedOf: (instanceName) => new GrpcBlobStore({ channel, instanceName }),
       actionCache: new GrpcActionCache({ channel }),
       logStreams: new GrpcLogStreams({ channel }),
-      splitter: new GrpcBlobSplitter({ channel, instanceName: '' }),
+      splitterOf: (instanceName) => new GrpcBlobSplitter({ channel, instanceName }),
       cacheCapabilities: await readCapabilities(channel, logger, options),
     };
   }
@@ -143,26 +151,32 @@ async function connectNodes(
     return {
       ...node,
       channel,
-      blobStore: new GrpcBlobStore({ channel, instanceName: '', retry: ONE_TRY }),
       actionCache: new GrpcActionCache({ channel }),
       logStreams: new GrpcLogStreams({ channel }),
     };
   };
   const [first, ...others] = names;
   const opened: [ReturnType<typeof open>, ...ReturnType<typeof open>[]] = [open(first), ...others.map(open)];
-  const nodes = new CacheNodes({ nodes: opened, failover, logger });
+  const nodesOf = (instanceName: string) => {
+    const storeOf = (node: (typeof opened)[number]) => ({
+      ...node,
+      blobStore: new GrpcBlobStore({ channel: node.channel, instanceName, retry: ONE_TRY }),
+    });
+    const [one, ...more] = opened;
+    return new CacheNodes({ nodes: [storeOf(one), ...more.map(storeOf)], failover, logger });
+  };
   using abort = linkedAbort(signal);
   const answers = opened.map(({ channel }) => readCapabilities(channel, logger, { signal: abort.signal }));
   const cacheCapabilities = await Promise.any(answers).catch(() => Promise.race(answers));
   return {
-    served: new ShardedBlobStore({ nodes }),
-    actionCache: new ShardedActionCache({ nodes }),
+    servedOf: (instanceName) => new ShardedBlobStore({ nodes: nodesOf(instanceName) }),
+    actionCache: new ShardedActionCache({ nodes: nodesOf('') }),
     logStreams: new ShardedLogStreams({ nodes: opened }),
-    splitter: {
+    splitterOf: () => ({
       split: async () => {
         throw unimplemented('SplitBlob: a cache of several nodes does not offer it');
       },
-    },
+    }),
     cacheCapabilities: { ...cacheCapabilities, splitBlobSupport: false, spliceBlobSupport: false },
   };
 }

@@ -47,9 +47,9 @@ export async function runSchedulerRole(context: CommandContext, flags: RoleFlags
       host,
       { signal },
     );
-    const { blobStore, actionCache } = cache;
+    const { blobStoreOf, actionCache } = cache;
     const scheduler = await composeScheduler(config, host, {
-      blobStore,
+      blobStoreOf,
       actionCache,
       bus,
       busDescription: description,

@@ -65,8 +65,8 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
         : await connectBus({ ...config, url: config.nats, name: 'ingot up' }, host, { signal });
     const { bus, description: busDescription } = opened;
     const cache = await composeCache(config, host);
-    const { blobStore, actionCache, logStreams } = cache;
-    const parts = { blobStore, actionCache, logStreams, bus };
+    const { blobStoreOf, actionCache, logStreams } = cache;
+    const parts = { blobStoreOf, actionCache, logStreams, bus };
     const scheduler = await composeScheduler(config, host, {
       ...parts,
       busDescription,
@@ -82,8 +82,9 @@ export async function runUp(context: CommandContext, flags: RoleFlags): Promise<
     const http = await listenHttp(cache, config.http, security);
     // As a worker on another machine does: what actions make is kept in chunks, and the next epoch costs its difference.
     const params = async () => announcedFastCdcParams;
-    const outputs = new ChunkingBlobStore({ inner: blobStore, params });
-    const worker = await composeWorker(config, host, { ...parts, blobStore: outputs });
+    const outputsOf = (instanceName: string) =>
+      new ChunkingBlobStore({ inner: blobStoreOf(instanceName), params });
+    const worker = await composeWorker(config, host, { ...parts, blobStoreOf: outputsOf });
 
     const status = await waitForWorkers(scheduler, [worker.workerId], signal);
     const endpoints = { grpc: formatAddress(grpc), http: formatAddress(http) };

@@ -27,9 +27,9 @@ export async function runWorkerRole(context: CommandContext, flags: RoleFlags): 
   return runRole(context, config, async (host) => {
     await makeDataFolder(config.data);
     await adoptHostToolchain(context, config.data);
-    const { blobStore, logStreams } = await connectRemoteCache(config, host, { signal });
+    const { blobStoreOf, logStreams } = await connectRemoteCache(config, host, { signal });
     const { bus } = await connectBus({ ...config, url: config.nats, name: 'ingot worker' }, host, { signal });
-    const worker = await composeWorker(config, host, { blobStore, logStreams, bus });
+    const worker = await composeWorker(config, host, { blobStoreOf, logStreams, bus });
     return {
       endpoints: { worker: worker.workerId, sandbox: worker.sandbox },
       drain: () => worker.drain(),

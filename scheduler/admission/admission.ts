@@ -1,6 +1,8 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobStoreOf } from '../../cache/blob-store-of.ts';
 import { SmallBlobCachingBlobStore } from '../../cache/blobs/small-blob-caching-blob-store.ts';
+import { SmallBlobMemory } from '../../cache/blobs/small-blob-memory.ts';
 import { Semaphore } from '../../core/concurrency.ts';
 import { Digest } from '../../core/digest.ts';
 import { failedPrecondition, type IngotError, invalidArgument } from '../../core/error.ts';
@@ -39,7 +41,7 @@ export type Admitted =
 
 /** What {@link Admission} depends on. */
 export interface AdmissionDependencies {
-  readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
   readonly actionCache: ActionCache;
   readonly clock: Clock;
   /** Longest timeout an action may ask for. */
@@ -60,13 +62,12 @@ interface ParsedRequest {
  */
 export class Admission {
   readonly #dependencies: AdmissionDependencies;
-  readonly #directories: BlobStore;
+  /** Of all instances: what it holds is asked for by `findMissing` in the action's own. */
+  readonly #directories = new SmallBlobMemory({ bytesMax: DIRECTORY_CACHE_BYTES });
   readonly #checks = new Semaphore(CHECKS_AT_ONCE);
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
-    const { blobStore: inner } = dependencies;
-    this.#directories = new SmallBlobCachingBlobStore({ inner, cachedBytesMax: DIRECTORY_CACHE_BYTES });
   }
 
   /** The action a request names; INVALID_ARGUMENT when the request itself is malformed. */
@@ -94,7 +95,8 @@ export class Admission {
     options: IoOptions = {},
   ): Promise<Admitted> {
     const actionDigest = this.parse(request);
-    const { blobStore, actionCache, clock } = this.#dependencies;
+    const { blobStoreOf, actionCache, clock } = this.#dependencies;
+    const blobStore = blobStoreOf(request.instanceName);
     const lookedUpAtMs = clock.now().monotonicMs;
     const key = { instanceName: request.instanceName, actionDigest };
     const [action, result] = await Promise.all([
@@ -117,7 +119,8 @@ export class Admission {
     options: IoOptions,
   ): Promise<Submission> {
     this.#checkTimeout(action);
-    const command = await this.#checkInputs(action, actionDigest, options);
+    const blobStore = this.#dependencies.blobStoreOf(request.instanceName);
+    const command = await this.#checkInputs(action, actionDigest, blobStore, options);
     const { request: resources, properties } = parsePlatformRequest(action.platform ?? command.platform);
     const { instanceName, skipCacheLookup, executionPolicy } = request;
     return {
@@ -148,14 +151,19 @@ export class Admission {
   }
 
   /** Command and input root, all that is absent of both together. */
-  async #checkInputs(action: Action, actionDigest: Digest, options: IoOptions): Promise<Command> {
-    const { blobStore } = this.#dependencies;
+  async #checkInputs(
+    action: Action,
+    actionDigest: Digest,
+    blobStore: BlobStore,
+    options: IoOptions,
+  ): Promise<Command> {
     const { digestFunction } = actionDigest;
     const commandDigest = Digest.fromMessage(action.commandDigest, digestFunction);
     const inputRootDigest = Digest.fromMessage(action.inputRootDigest, digestFunction);
     const command = await readMessage(blobStore, commandDigest, Command, 'command', options);
     if (command !== undefined) checkCommand(command);
-    const stores = { directories: this.#directories, blobs: blobStore };
+    const directories = new SmallBlobCachingBlobStore({ inner: blobStore, memory: this.#directories });
+    const stores = { directories, blobs: blobStore };
     const absent = await missingInputs(stores, inputRootDigest, options);
     if (command === undefined) throw missing([commandDigest, ...absent], 'the command');
     if (absent.length > 0) throw missing(absent, 'inputs');

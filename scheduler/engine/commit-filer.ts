@@ -1,6 +1,7 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
 import { missingFromResult } from '../../cache/actions/result-closure.ts';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobStoreOf } from '../../cache/blob-store-of.ts';
 import { linkedAbort } from '../../core/abort.ts';
 import { decodeMessage } from '../../core/decode-message.ts';
 import { Digest } from '../../core/digest.ts';
@@ -44,7 +45,7 @@ export type FiledCommit =
 
 /** What {@link CommitFiler} depends on. */
 export interface CommitFilerDependencies {
-  readonly blobStore: BlobStore;
+  readonly blobStoreOf: BlobStoreOf;
   readonly actionCache: ActionCache;
   readonly failPoints?: FailPoints;
 }
@@ -54,12 +55,12 @@ export interface CommitFilerDependencies {
  * executed actions. Cached are results of commands that ended with exit code 0 and that nothing speaks against.
  */
 export class CommitFiler {
-  readonly #blobStore: BlobStore;
+  readonly #blobStoreOf: BlobStoreOf;
   readonly #actionCache: ActionCache;
   readonly #failPoints: FailPoints;
 
-  constructor({ blobStore, actionCache, failPoints = noFailPoints }: CommitFilerDependencies) {
-    this.#blobStore = blobStore;
+  constructor({ blobStoreOf, actionCache, failPoints = noFailPoints }: CommitFilerDependencies) {
+    this.#blobStoreOf = blobStoreOf;
     this.#actionCache = actionCache;
     this.#failPoints = failPoints;
   }
@@ -81,7 +82,8 @@ export class CommitFiler {
 
   async #file(record: OperationRecord, commit: Commit, options: IoOptions): Promise<FiledCommit> {
     const actionDigest = Digest.fromMessage(record.actionDigest, record.digestFunction);
-    const given = await this.#responseOf(commit, actionDigest, options);
+    const blobStore = this.#blobStoreOf(record.instanceName);
+    const given = await this.#responseOf(commit, actionDigest, blobStore, options);
     const { uncacheableReason } = commit;
     const message =
       given.message === '' && uncacheableReason !== '' ? notCached(uncacheableReason) : given.message;
@@ -92,7 +94,7 @@ export class CommitFiler {
     if (result === undefined) throw invalidArgument('the response has neither a result nor a status');
 
     const { digestFunction } = actionDigest;
-    const [missing] = await missingFromResult(result, { store: this.#blobStore, digestFunction, ...options });
+    const [missing] = await missingFromResult(result, { store: blobStore, digestFunction, ...options });
     if (missing !== undefined) throw failedPrecondition(`its output ${missing} is not in the CAS`);
     if (!mayCache(record, commit, result)) return { kind: 'filed', response, responseBytes, cached: false };
     try {
@@ -110,12 +112,13 @@ export class CommitFiler {
   async #responseOf(
     { outcome }: Commit,
     { digestFunction }: Digest,
+    blobStore: BlobStore,
     options: IoOptions,
   ): Promise<ExecuteResponse> {
     if (outcome?.$case === 'response') return outcome.value;
     if (outcome?.$case !== 'responseDigest') throw invalidArgument('the commit carries no response');
     const digest = Digest.fromMessage(outcome.value, digestFunction);
-    const source = await this.#blobStore.read(digest, undefined, options);
+    const source = await blobStore.read(digest, undefined, options);
     if (source === undefined) throw failedPrecondition(`its response ${digest} is not in the CAS`);
     const bytes = await collectBytes(source, {
       bytesMax: RESPONSE_BYTES_MAX * 2,

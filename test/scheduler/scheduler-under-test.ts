@@ -82,7 +82,13 @@ export class SchedulerUnderTest implements AsyncDisposable {
     const config = schedulerConfigSchema.parse({ data: this.#folder.path, ...this.#config });
     const { logger, blobStore, actionCache, bus } = this;
     const lifecycle = new Lifecycle({ logger });
-    const parts = { blobStore, actionCache, bus, busDescription: 'in process', version: '1.2.3' };
+    const parts = {
+      blobStoreOf: () => blobStore,
+      actionCache,
+      bus,
+      busDescription: 'in process',
+      version: '1.2.3',
+    };
     this.metrics = new MetricRegistry();
     const role = await composeScheduler(config, { logger, lifecycle, metrics: this.metrics }, parts);
     const server = new RpcServer({ logger });

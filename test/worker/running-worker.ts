@@ -53,7 +53,7 @@ export class RunningWorker implements AsyncDisposable {
         config,
         { logger: worker.logger, lifecycle: worker.lifecycle },
         {
-          blobStore: worker.store,
+          blobStoreOf: () => worker.store,
           logStreams: worker.logStreams,
           bus: worker.bus,
           image: worker.#image(),

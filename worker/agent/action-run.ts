@@ -24,6 +24,13 @@ import type { LiveLogs } from './live-logs.ts';
 import type { ResultBuilder } from './result-builder.ts';
 import { judgeRun } from './run-verdict.ts';
 
+/** What a run works with of the action's own instance. */
+export interface ActionStores {
+  readonly blobStore: BlobStore;
+  readonly materialiser: InputMaterialiser;
+  readonly results: ResultBuilder;
+}
+
 /** What runs of actions share. */
 export interface ActionRunDependencies {
   readonly workerId: string;
@@ -33,11 +40,9 @@ export interface ActionRunDependencies {
   readonly limits: ActionLimits;
   /** Of an action that reserves none. */
   readonly memoryBytesDefault: number;
-  readonly blobStore: BlobStore;
+  readonly storesOf: (instanceName: string) => ActionStores;
   readonly retries: StoreRetries;
-  readonly materialiser: InputMaterialiser;
   readonly sandbox: Sandbox;
-  readonly results: ResultBuilder;
   readonly liveLogs: LiveLogs;
   readonly image: ImageWatch;
   readonly disk: DiskWatch;
@@ -57,11 +62,13 @@ const CANCELLED_UPLOAD_MS = 10_000;
  */
 export class ActionRun {
   readonly #d: ActionRunDependencies;
+  readonly #stores: ActionStores;
   readonly #work: ActionWork;
   readonly #metadata: ExecutionMetadata;
 
   constructor(dependencies: ActionRunDependencies, work: ActionWork, metadata: ExecutionMetadata) {
     this.#d = dependencies;
+    this.#stores = dependencies.storesOf(work.offer.instanceName);
     this.#work = work;
     this.#metadata = metadata;
   }
@@ -90,7 +97,8 @@ export class ActionRun {
   async #enterFetching(image: string, signal: AbortSignal): Promise<ActionRequest> {
     this.#tell('fetching');
     const { offer } = this.#work;
-    const { retries, blobStore, platform } = this.#d;
+    const { retries, platform } = this.#d;
+    const { blobStore } = this.#stores;
     const digest = Digest.fromMessage(offer.actionDigest, offer.digestFunction);
     const fetch = () => fetchActionRequest(blobStore, digest, { signal });
     const request = await retries.run('fetch action', fetch, { signal });
@@ -108,7 +116,7 @@ export class ActionRun {
     this.#metadata.mark('inputFetchStartTimestamp');
     this.#tell('materialising');
     const folders = new Set([command.workingDirectory, ...declaredOutputs(command).map(parentOf)]);
-    const { materialiser } = this.#d;
+    const { materialiser } = this.#stores;
     const inputs = await materialiser.materialise(this.#work.place, { inputRootDigest, folders }, { signal });
     this.#metadata.mark('inputFetchCompletedTimestamp');
     return inputs;
@@ -137,7 +145,8 @@ export class ActionRun {
   ): Promise<LeaseOutcome> {
     this.#metadata.mark('outputUploadStartTimestamp');
     this.#tell('collecting');
-    const { workerId, workerFolder, results } = this.#d;
+    const { workerId, workerFolder } = this.#d;
+    const { results } = this.#stores;
     const run = {
       ended,
       verdict: judgeRun(ended, { workerId, timeoutMs, limits: limits ?? this.#limits() }),

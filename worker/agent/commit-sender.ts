@@ -24,13 +24,20 @@ const RESPONSE_BYTES_MAX = 500 * 1024;
 
 export interface CommitSenderDependencies {
   readonly bus: MessageBus;
-  readonly uploader: BlobUploader;
+  /** Stores what is too long for the bus where the scheduler looks for it: in the operation's instance. */
+  readonly uploaderOf: (instanceName: string) => BlobUploader;
   readonly logger: Logger;
   readonly subject: string;
   readonly workerId: string;
   readonly incarnation: string;
   /** Before the second try; default 100. */
   readonly firstDelayMs?: number;
+}
+
+/** Of the operation that a lease is for. */
+export interface CommitOptions extends IoOptions {
+  readonly instanceName: string;
+  readonly digestFunction: DigestFunction_Value;
 }
 
 /** Reports the end of a lease, again and again until the scheduler has answered. */
@@ -42,11 +49,7 @@ export class CommitSender {
   }
 
   /** The scheduler's answer. Ends early only by the signal, or when the commit itself is refused as malformed. */
-  async send(
-    lease: Lease,
-    outcome: LeaseOutcome,
-    options: IoOptions & { readonly digestFunction: DigestFunction_Value },
-  ): Promise<CommitReply> {
+  async send(lease: Lease, outcome: LeaseOutcome, options: CommitOptions): Promise<CommitReply> {
     const { bus, subject, logger, firstDelayMs = FIRST_DELAY_MS } = this.#dependencies;
     const payload = Commit.encode(await this.#commitOf(lease, outcome, options)).finish();
     for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
@@ -67,9 +70,9 @@ export class CommitSender {
   async #commitOf(
     { operationName, epoch }: Lease,
     outcome: LeaseOutcome,
-    options: IoOptions & { readonly digestFunction: DigestFunction_Value },
+    options: CommitOptions,
   ): Promise<Commit> {
-    const { workerId, incarnation, uploader } = this.#dependencies;
+    const { workerId, incarnation, uploaderOf } = this.#dependencies;
     const head = { operationName, epoch, workerId, incarnation };
     if (outcome.kind === 'handback') {
       const { reason, free } = outcome;
@@ -81,7 +84,7 @@ export class CommitSender {
       return { ...head, outcome: { $case: 'response', value: response }, uncacheableReason };
     }
     const blob = blobOf(bytes, options.digestFunction);
-    await uploader.upload([blob], options);
+    await uploaderOf(options.instanceName).upload([blob], options);
     return {
       ...head,
       outcome: { $case: 'responseDigest', value: blob.digest.toMessage() },

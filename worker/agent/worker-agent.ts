@@ -189,7 +189,11 @@ export class WorkerAgent {
       const outcome = await executor.execute({ offer, place, onProgress }, signal);
       const released = executor.release(place);
       const { digestFunction } = Digest.fromMessage(offer.actionDigest, offer.digestFunction);
-      const reply = await commits.send(lease, outcome, { digestFunction, signal: this.#stop.signal });
+      const reply = await commits.send(lease, outcome, {
+        instanceName: offer.instanceName,
+        digestFunction,
+        signal: this.#stop.signal,
+      });
       await released;
       const answer = commitReply_OutcomeToJSON(reply.outcome);
       logger.info({ operation: operationName, epoch, outcome: outcome.kind, answer }, 'lease ended');

@@ -22,6 +22,7 @@ export interface LocalBlobCacheOptions {
   readonly folder: string;
   /** What all files may take together. */
   readonly bytesMax: number;
+  /** Where blobs come from, unless `acquire` is told another place. */
   readonly source: BlobStore;
   readonly retries: StoreRetries;
   readonly logger: Logger;
@@ -33,6 +34,12 @@ interface Entry {
   pins: number;
   /** What the file looked like when this process saw that its bytes match; undefined before that. */
   verifiedAs: string | undefined;
+}
+
+/** How a blob is fetched. */
+interface AcquireOptions extends IoOptions {
+  /** The store of the instance that wants it. Who waits for the same blob at once shares what comes. */
+  readonly source?: BlobStore;
 }
 
 /**
@@ -78,7 +85,10 @@ export class LocalBlobCache {
    * The blob as a pinned file; undefined when the store has no such blob or only damaged bytes. INTERNAL when this
    * disk fails, UNAVAILABLE when everything on it is in use.
    */
-  async acquire(file: BlobFile, { signal }: IoOptions = {}): Promise<PinnedBlob | undefined> {
+  async acquire(
+    file: BlobFile,
+    { signal, source = this.#source }: AcquireOptions = {},
+  ): Promise<PinnedBlob | undefined> {
     const path = blobFileName(file);
     for (;;) {
       const present = this.#entries.get(path);
@@ -86,7 +96,7 @@ export class LocalBlobCache {
       let arriving = this.#arriving.get(path);
       if (arriving === undefined) {
         // Not bound to this caller's signal: others may come to wait for it.
-        arriving = this.#bring(file, path).finally(() => this.#arriving.delete(path));
+        arriving = this.#bring(file, path, source).finally(() => this.#arriving.delete(path));
         this.#arriving.set(path, arriving);
       }
       if (!(await untilAborted(arriving, signal))) return undefined;
@@ -119,7 +129,7 @@ export class LocalBlobCache {
   }
 
   /** Makes a verified entry; false when there is no such blob. */
-  async #bring(file: BlobFile, path: string): Promise<boolean> {
+  async #bring(file: BlobFile, path: string, source: BlobStore): Promise<boolean> {
     const unverified = this.#entries.get(path);
     if (unverified !== undefined) {
       if (await this.#matches(unverified)) return true;
@@ -127,7 +137,7 @@ export class LocalBlobCache {
     }
     this.#reserve(file.digest.sizeBytes);
     try {
-      if (!(await this.#copyOfTwin(file)) && !(await this.#fetch(file))) {
+      if (!(await this.#copyOfTwin(file)) && !(await this.#fetch(file, source))) {
         this.#bytes -= file.digest.sizeBytes;
         return false;
       }
@@ -156,10 +166,10 @@ export class LocalBlobCache {
     return stats && `${stats.ino} ${stats.mode} ${stats.size} ${stats.mtimeNs}`;
   }
 
-  async #fetch(file: BlobFile): Promise<boolean> {
+  async #fetch(file: BlobFile, store: BlobStore): Promise<boolean> {
     try {
       return await this.#retries.run(`fetch blob ${file.digest}`, async () => {
-        const source = await this.#source.read(file.digest);
+        const source = await store.read(file.digest);
         if (source === undefined) return false;
         await this.#writer.write(file, source);
         return true;

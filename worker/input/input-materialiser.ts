@@ -71,7 +71,7 @@ export class InputMaterialiser {
   }
 
   async #acquire(blobs: readonly BlobFile[], pins: DisposableStack, options: IoOptions): Promise<Digest[]> {
-    const { blobCache } = this.#dependencies;
+    const { blobCache, blobStore: source } = this.#dependencies;
     const bytes = bytesOfBlobs(blobs);
     if (bytes > blobCache.bytesMax) {
       throw resourceExhausted(
@@ -82,7 +82,7 @@ export class InputMaterialiser {
       blobs,
       FETCHES_AT_ONCE,
       async (blob, signal) => {
-        const pinned = await blobCache.acquire(blob, { signal });
+        const pinned = await blobCache.acquire(blob, { signal, source });
         if (pinned !== undefined) pins.use(pinned);
         return pinned === undefined ? [blob.digest] : [];
       },

@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
 import { SmallBlobCachingBlobStore } from '../../../cache/blobs/small-blob-caching-blob-store.ts';
+import { SmallBlobMemory } from '../../../cache/blobs/small-blob-memory.ts';
 import { readAll, sampleBytes } from '../../cache/bytes.ts';
 import { MemoryBlobStore } from '../../setup/memory-blob-store.ts';
 
 function bench(cachedBytesMax: number) {
   const inner = new MemoryBlobStore();
-  const store = new SmallBlobCachingBlobStore({ inner, cachedBytesMax });
+  const store = new SmallBlobCachingBlobStore({
+    inner,
+    memory: new SmallBlobMemory({ bytesMax: cachedBytesMax }),
+  });
   const put = (sizeBytes: number, seed: number) => inner.put(sampleBytes(sizeBytes, seed));
   return { inner, store, put };
 }

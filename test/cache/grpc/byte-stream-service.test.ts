@@ -291,7 +291,8 @@ describe('ByteStream.Read', () => {
     const { bytes, digest, resourceName } = fresh(300_000);
     await client.write(messages(message(resourceName, 0, bytes, true)));
     expect((await collect(`blobs/${digest}`)).equals(bytes)).toBe(true);
-    expect((await collect(`some/instance/blobs/${digest}`)).equals(bytes)).toBe(true);
+    const elsewhere = collect(`some/instance/blobs/${digest}`);
+    await expect(elsewhere).rejects.toMatchObject({ code: Code.NOT_FOUND });
     expect((await collect(`blobs/${digest}`, 299_000)).equals(bytes.subarray(299_000))).toBe(true);
     expect((await collect(`blobs/${digest}`, 1000, 5)).equals(bytes.subarray(1000, 1005))).toBe(true);
     expect(await collect(`blobs/${digest}`, 300_000)).toEqual(Buffer.alloc(0));

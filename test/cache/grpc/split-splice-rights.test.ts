@@ -27,7 +27,7 @@ async function openService() {
     ...opened,
     service: contentAddressableStorageService({
       storesOf: authorisedStoresOf(() => stores),
-      splitter: new CuttingBlobSplitter(opened),
+      splitterOf: () => new CuttingBlobSplitter(opened),
       chunkLists: opened.lists,
       forms: new TransientForms(new CodecBudget()),
     }),

@@ -153,7 +153,8 @@ async function incoming(): Promise<string[]> {
 
 describe('/ac', () => {
   it('stores an action result where gRPC clients find it, and the other way round', async () => {
-    const output = await store(server.blobStore, fresh(50).bytes);
+    const blob = fresh(50).bytes;
+    const output = await store(server.blobStore, blob);
     const { actionDigest } = actionKey(seed++);
     const filed = result({ outputFiles: outputFiles({ 'a.o': output }) });
     const bytes = Buffer.from(ActionResult.encode(filed).finish());
@@ -166,6 +167,11 @@ describe('/ac', () => {
     expect(await server.actionCache.get({ instanceName: 'other', actionDigest })).toBeUndefined();
     expect(await get(`/other/ac/${actionDigest.hash}`)).toBe(404);
     const key = actionKey(seed++, 'x');
+    // Complete it is in an instance that has the blobs.
+    await expect(server.actionCache.put(key, filed)).rejects.toMatchObject({
+      code: Code.FAILED_PRECONDITION,
+    });
+    await store(server.blobStoreOf('x'), blob);
     await server.actionCache.put(key, filed);
     expect(await get(`/x/ac/${key.actionDigest.hash}`)).toEqual(bytes);
   });

@@ -49,7 +49,7 @@ async function openFront(cacheChannel: RpcChannel) {
         blobStore: new GrpcBlobStore(remote),
         actionCache: { get: notAsked, put: notAsked },
       }),
-      splitter: new GrpcBlobSplitter(remote),
+      splitterOf: () => new GrpcBlobSplitter(remote),
       forms: new TransientForms(new CodecBudget()),
     }),
   );

@@ -44,7 +44,7 @@ async function openScripted(blobStore: BlobStore, overrides: Partial<Cas>, byteS
   const rpc = new RpcServer({ logger: silentLogger });
   const storesOf = sameStoresFor({ blobStore, actionCache: { get: notThere, put: notThere } });
   rpc.addService(ContentAddressableStorageDefinition, {
-    ...contentAddressableStorageService({ storesOf, splitter, forms }),
+    ...contentAddressableStorageService({ storesOf, splitterOf: () => splitter, forms }),
     ...overrides,
   });
   rpc.addService(ByteStreamDefinition, {
@@ -74,7 +74,7 @@ describe('GrpcBlobStore', () => {
     const calls = { updates: 0, reads: 0 };
     const real = contentAddressableStorageService({
       storesOf: sameStoresFor({ blobStore: memory, actionCache: { get: notThere, put: notThere } }),
-      splitter,
+      splitterOf: () => splitter,
       forms,
     });
     await using opened = await openScripted(memory, {

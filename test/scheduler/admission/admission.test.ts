@@ -19,7 +19,7 @@ function bench() {
   const blobStore = new MemoryBlobStore();
   const actionCache = new MemoryActionCache();
   const admission = new Admission({
-    blobStore,
+    blobStoreOf: () => blobStore,
     actionCache,
     clock: { now: () => ({ monotonicMs: 5000, wallMs: 0 }) },
     actionTimeoutMaxMs: 3_600_000,

@@ -19,7 +19,7 @@ const actionDigest = Digest.ofBytes(Buffer.from('an action'));
 function bench() {
   const blobStore = new MemoryBlobStore();
   const actionCache = new MemoryActionCache();
-  const filer = new CommitFiler({ blobStore, actionCache });
+  const filer = new CommitFiler({ blobStoreOf: () => blobStore, actionCache });
   const output = blobStore.put(Buffer.from('an output'));
   const result = ActionResult.create({
     outputFiles: [{ path: 'out', digest: output.toMessage() }],

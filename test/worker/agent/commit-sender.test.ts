@@ -20,7 +20,7 @@ const LEASE = {
   slot: 0,
   reserved: { slots: 1, cpuMillis: 0, memoryBytes: 0, gpus: [] },
 };
-const OPTIONS = { digestFunction: DigestFunction_Value.SHA256 };
+const OPTIONS = { instanceName: 'main', digestFunction: DigestFunction_Value.SHA256 };
 
 function response(message: string) {
   return {
@@ -36,7 +36,7 @@ async function sender() {
   const retries = new StoreRetries({ logger: silentLogger, windowMs: 0 });
   const commits = new CommitSender({
     bus,
-    uploader: new BlobUploader({ blobStore: store, retries }),
+    uploaderOf: () => new BlobUploader({ blobStore: store, retries }),
     logger: silentLogger,
     subject: 'scheduler.commit',
     workerId: 'w1',

@@ -77,7 +77,7 @@ describe('WorkerAgent', () => {
       executor,
       commits: new CommitSender({
         bus,
-        uploader: new BlobUploader({ blobStore: new MemoryBlobStore(), retries }),
+        uploaderOf: () => new BlobUploader({ blobStore: new MemoryBlobStore(), retries }),
         logger: silentLogger,
         subject: subjects.commit,
         workerId: 'w1',
