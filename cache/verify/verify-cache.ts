@@ -15,6 +15,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { EmptyBlobStore } from '../blobs/empty-blob-store.ts';
 import { ChunkedBlobStore } from '../chunking/chunked-blob-store.ts';
 import { LevelChunkLists } from '../chunking/level-chunk-lists.ts';
+import { verifyChunkLists } from '../chunking/verify-chunk-lists.ts';
 import { DiskBlobStore } from '../disk/disk-blob-store.ts';
 import { ProblemLog } from './problem-log.ts';
 
@@ -112,6 +113,17 @@ async function verifyResults(
     if (why === undefined) continue;
     problems.push(`the result of action ${hash} in instance ${quote(instanceName)} ${why}`);
     if (repair) await actionCache.drop({ instanceName, actionDigest }, result);
+  }
+  // Chunks that are gone were evicted, and damaged ones are noted as the blobs they are.
+  for await (const { digest, state } of verifyChunkLists({
+    lists,
+    digests: lists.digests(),
+    blobStore: sound,
+    signal,
+  })) {
+    if (state !== 'wrong') continue;
+    problems.push(`the chunks listed for blob ${digest} make another one`);
+    if (repair) await lists.drop(digest);
   }
   return results;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LevelActionCache } from '../../../cache/actions/level-action-cache.ts';
 import { LevelRecords } from '../../../cache/actions/level-records.ts';
+import { LevelChunkLists } from '../../../cache/chunking/level-chunk-lists.ts';
 import { DiskBlobStore } from '../../../cache/disk/disk-blob-store.ts';
 import { verifyCache } from '../../../cache/verify/verify-cache.ts';
 import { Digest } from '../../../core/digest.ts';
@@ -87,6 +88,27 @@ describe('verifyCache', () => {
     expect(problems).toEqual([
       `the result of action ${actionKey(500).actionDigest.hash} in instance "" lacks blob ${sampleBlob(10, 7777).digest}`,
     ]);
+  });
+
+  it('names lists whose chunks make another blob, and drops them when asked to', async () => {
+    await using cache = await stoppedCache();
+    const claimed = sampleBlob(3_000_000, 8888).digest;
+    {
+      await using records = await LevelRecords.open({
+        folder: join(cache.folder, 'ac-v1'),
+        logger: silentLogger,
+      });
+      const lists = await LevelChunkLists.open({ records });
+      const [first, second] = [cache.blobs[0]!.digest, cache.blobs[50]!.digest];
+      await lists.put(claimed, { chunks: [first, second], chunkingFunction: 0 });
+      // Its chunk is gone, as eviction may have it at any time.
+      const gone = { chunks: [sampleBlob(5, 7778).digest], chunkingFunction: 0 as const };
+      await lists.put(sampleBlob(3_000_000, 8889).digest, gone);
+    }
+    const wrong = `the chunks listed for blob ${claimed} make another one`;
+    expect((await cache.verify()).problems).toEqual([wrong]);
+    expect((await cache.verify(true)).problems).toEqual([wrong]);
+    expect((await cache.verify()).problems).toEqual([]);
   });
 
   it('names what it does not know', async () => {
