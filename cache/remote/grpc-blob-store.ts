@@ -11,17 +11,17 @@ import type { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { defaultRetryPolicy, type RetryPolicy } from '../../core/rpc/rpc-retry-policy.ts';
 import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import { bytesOf, WholeBytes } from '../../core/streams.ts';
-import {
-  Compressor_Value,
-  ContentAddressableStorageDefinition,
-} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobStore, ByteRange } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
 import { verifiedBytes } from '../blobs/verified-bytes.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
+import { distinctDigests } from '../disk/distinct-digests.ts';
+import { CasDefinition } from '../grpc/wire/cas-definition.ts';
 import { GrpcBlobBatches } from './grpc-blob-batches.ts';
 import { hashingTimeoutMs } from './hashing-timeout.ts';
+import { namedAmong } from './named-among.ts';
 import { downloadResumably } from './resumable-download.ts';
 import { uploadResumably } from './resumable-upload.ts';
 import { startedStream } from './started-stream.ts';
@@ -55,7 +55,7 @@ export interface GrpcBlobStoreDependencies {
  * verified; ranges are not, beyond their length.
  */
 export class GrpcBlobStore implements BlobStore {
-  readonly #cas: ServiceClient<ContentAddressableStorageDefinition>;
+  readonly #cas: ServiceClient<CasDefinition>;
   readonly #byteStream: ServiceClient<ByteStreamDefinition>;
   readonly #batches: GrpcBlobBatches;
   readonly #instanceName: string;
@@ -66,7 +66,7 @@ export class GrpcBlobStore implements BlobStore {
   readonly #writes = new Semaphore(STREAMS_AT_ONCE);
 
   constructor({ channel, instanceName, retry, newUuid, random }: GrpcBlobStoreDependencies) {
-    this.#cas = channel.client(ContentAddressableStorageDefinition);
+    this.#cas = channel.client(CasDefinition);
     this.#byteStream = channel.client(ByteStreamDefinition);
     this.#batches = new GrpcBlobBatches({ cas: this.#cas, instanceName });
     this.#instanceName = instanceName;
@@ -89,7 +89,7 @@ export class GrpcBlobStore implements BlobStore {
       (slice, sliceSignal) => this.#findMissing(slice, { signal: sliceSignal }),
       { signal },
     );
-    return [...new Map(missing.flat().map((digest) => [digest.key, digest])).values()];
+    return distinctDigests(missing.flat());
   }
 
   async read(
@@ -201,12 +201,11 @@ export class GrpcBlobStore implements BlobStore {
   async #findMissing(digests: readonly Digest[], { signal }: IoOptions): Promise<Digest[]> {
     const request = {
       instanceName: this.#instanceName,
-      blobDigests: digests.map((digest) => digest.toMessage()),
+      blobDigests: [...digests],
       digestFunction: digests[0]?.digestFunction ?? 0,
     };
     const { missingBlobDigests } = await this.#cas.findMissingBlobs(request, { signal });
-    const names = new Set(missingBlobDigests.map(({ hash, sizeBytes }) => `${hash}/${sizeBytes}`));
-    return digests.filter((digest) => names.has(digest.toString()));
+    return namedAmong(digests, missingBlobDigests);
   }
 }
 

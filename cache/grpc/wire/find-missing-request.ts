@@ -4,15 +4,18 @@ import {
   type DigestFunction_Value,
   FindMissingBlobsRequest,
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { messageParts } from './message-parts.ts';
 import { WireCursor } from './wire-cursor.ts';
+import { digestBytes, fieldBytes, isWritable, varintBytes, WireWriter } from './wire-writer.ts';
 
 const INSTANCE_NAME_TAG = (1 << 3) | 2;
 const BLOB_DIGESTS_TAG = (2 << 3) | 2;
 const DIGEST_FUNCTION_TAG = (3 << 3) | 0;
 
-/** The generated codec, but digests are read without making strings of them: a sixth of the time. */
+/** The generated codec, but digests are read and written without making strings of them: a sixth of the time. */
 export const findMissingRequest: MessageCodec<FindMissingBlobsRequest> = {
   encode: FindMissingBlobsRequest.encode,
+  encodeParts: (message) => messageParts(encodeWritable(message)),
   decode: FindMissingBlobsRequest.decode,
   decodeWhole: (bytes) => decodeCommon(bytes) ?? decodeStrictly(FindMissingBlobsRequest, bytes),
 };
@@ -40,4 +43,20 @@ function decodeCommon(bytes: Uint8Array): FindMissingBlobsRequest | undefined {
     }
   }
   return { instanceName, blobDigests, digestFunction: digestFunction as DigestFunction_Value };
+}
+
+function encodeWritable(message: FindMissingBlobsRequest): Uint8Array {
+  const { instanceName, blobDigests, digestFunction } = message;
+  if (!blobDigests.every(isWritable)) return FindMissingBlobsRequest.encode(message).finish();
+  const name = Buffer.from(instanceName);
+  let sizeBytes = 0;
+  if (name.length > 0) sizeBytes += fieldBytes(name.length);
+  for (const digest of blobDigests) sizeBytes += fieldBytes(digestBytes(digest));
+  if (digestFunction !== 0) sizeBytes += 1 + varintBytes(digestFunction);
+  const writer = new WireWriter(sizeBytes);
+  if (name.length > 0) writer.header(INSTANCE_NAME_TAG, name.length);
+  writer.raw(name);
+  for (const digest of blobDigests) writer.digest(BLOB_DIGESTS_TAG, digest);
+  if (digestFunction !== 0) writer.header(DIGEST_FUNCTION_TAG, digestFunction);
+  return writer.bytes;
 }

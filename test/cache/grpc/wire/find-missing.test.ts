@@ -49,7 +49,41 @@ describe('the request', () => {
   });
 });
 
+it('encodes a request of Digests as the generated codec does, whatever instance, function and size', () => {
+  const instanceNames = fc.constantFrom('', 'team/a', 'größe', 'x'.repeat(200));
+  const sizes = fc.constantFrom(1, 127, 128, 2 ** 31, 2 ** 40, Number.MAX_SAFE_INTEGER);
+  const contents = fc.array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), sizes), {
+    maxLength: 80,
+  });
+  fc.assert(
+    fc.property(instanceNames, contents, fc.constantFrom(...digestFunctions), (instanceName, parts, fn) => {
+      const digests = parts.map(([bytes, size]) => Digest.of(Digest.ofBytes(bytes, fn).hash, size, fn));
+      const plain = digests.map((digest) => digest.toMessage());
+      const expected = FindMissingBlobsRequest.encode({
+        instanceName,
+        blobDigests: plain,
+        digestFunction: fn,
+      });
+      const encoded = Buffer.from(expected.finish());
+      for (const blobDigests of [digests, plain]) {
+        const message = { instanceName, blobDigests, digestFunction: fn };
+        expect(Buffer.concat(findMissingRequest.encodeParts?.(message) ?? [])).toEqual(encoded);
+      }
+    }),
+  );
+});
+
 describe('the response', () => {
+  it('is decoded as by the generated codec, damaged or not', () => {
+    const responses = messageOf(digests.map((digest) => field.bytes(2, digest)));
+    fc.assert(
+      fc.property(damaged(responses), (bytes) =>
+        expectSameDecoding(findMissingResponse, FindMissingBlobsResponse, bytes),
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
   const missing = fc.tuple(
     fc.uint8Array({ maxLength: 100 }),
     fc.constantFrom(...digestFunctions),
