@@ -87,8 +87,22 @@ async function read(
   return responses(source);
 }
 
-async function* responses(source: AsyncIterable<Uint8Array>): AsyncGenerator<ReadResponse, void, undefined> {
-  for await (const chunk of source) yield { data: asBuffer(chunk) };
+/** No generator, which would hold on to each chunk until the next one is asked for. */
+function responses(source: AsyncIterable<Uint8Array>): AsyncIterableIterator<ReadResponse, undefined> {
+  const chunks = source[Symbol.asyncIterator]();
+  return {
+    async next() {
+      const { done, value } = await chunks.next();
+      return done ? { done, value: undefined } : { done: false, value: { data: asBuffer(value) } };
+    },
+    async return() {
+      await chunks.return?.();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 async function* cutOff(

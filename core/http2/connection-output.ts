@@ -87,7 +87,8 @@ export class ConnectionOutput implements TurnWriter {
     while (stream.queuedBytes > 0) {
       const bytes = this.#room(stream);
       if (bytes <= 0) {
-        this.#wait(stream);
+        if (stream.sendWindow > 0) this.#wait(stream);
+        else stream.onBlocked();
         return;
       }
       stream.sendFrame(bytes);
@@ -160,11 +161,16 @@ export class ConnectionOutput implements TurnWriter {
     if (stream.queuedBytes > 0) {
       const bytes = this.#room(stream);
       // Its own window is used up: the client's WINDOW_UPDATE brings it back.
-      if (bytes <= 0) return;
+      if (bytes <= 0) {
+        stream.onBlocked();
+        return;
+      }
       stream.sendFrame(bytes);
     }
-    if (stream.queuedBytes > 0) this.#wait(stream);
-    else {
+    if (stream.queuedBytes > 0) {
+      if (stream.sendWindow > 0) this.#wait(stream);
+      else stream.onBlocked();
+    } else {
       stream.onAllSent();
       this.#turns.add(stream);
     }
@@ -180,7 +186,7 @@ export class ConnectionOutput implements TurnWriter {
   }
 
   #wait(stream: Http2Stream): void {
-    if (stream.listed || (stream.queuedBytes > 0 && stream.sendWindow <= 0)) return;
+    if (stream.listed) return;
     stream.listed = true;
     this.#waiting.push(stream);
   }

@@ -20,6 +20,9 @@ export interface StreamHost {
   streamAnswered(stream: Http2Stream, options: { readonly reset: boolean }): void;
 }
 
+/** Sent bytes that are worth a copy of the rest, when a client with a small window keeps it for long. */
+const TRIM_BYTES_MIN = 32 * 1024;
+
 /**
  * One request and its answer. States: open, answered (all of the answer is with the connection), gone (`onGone` was
  * called). Writing to one that is not open does nothing.
@@ -143,6 +146,16 @@ export class Http2Stream {
     this.#sent = end;
     if (end < first.length) return;
     this.#queue.shift();
+    this.#sent = 0;
+  }
+
+  /** For the connection's output: nothing is sent before the client opens the window. What was sent is let go. */
+  onBlocked(): void {
+    const [first] = this.#queue;
+    if (first === undefined || this.#sent < TRIM_BYTES_MIN) return;
+    const rest = Buffer.allocUnsafeSlow(first.length - this.#sent);
+    rest.set(first.subarray(this.#sent));
+    this.#queue[0] = rest;
     this.#sent = 0;
   }
 

@@ -38,6 +38,9 @@ const OUR_FAULT: ReadonlySet<Code> = new Set([Code.INTERNAL, Code.UNKNOWN, Code.
 /** For requests that come when no one reads them any more. One for all calls, since an error's stack is not cheap. */
 const CALL_IS_ANSWERED = cancelled('the call is answered');
 
+/** A method whose last answer had a piece this large waits for room before it begins the next answer. */
+const LARGE_ANSWER_BYTES = 16 * 1024;
+
 /** What a {@link ServerCall} is made of. */
 export interface ServerCallOptions {
   readonly stream: Http2Stream;
@@ -194,6 +197,8 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
       request = input instanceof RequestStream ? input : await this.#unaryInput(input);
       if (this.#ended) return;
       this.#authorise();
+      if (definition.responseStream) await this.#turnToBegin();
+      if (this.#ended) return;
       const outcome = await handler(request, this.#context);
       if (!definition.responseStream) this.#respond(outcome);
       else if (outcome instanceof OneResponse) this.#respond(outcome.message);
@@ -226,6 +231,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   #respond(response: unknown): void {
     if (this.#ended) return;
     const frame = this.#frame(response);
+    this.#options.method.answerBytes = bytesOf(frame);
     this.#enterEnded(undefined);
     this.#writer.endWith(frame, { reset: !this.#reader.ended });
   }
@@ -233,14 +239,20 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
     const iterator = responses[Symbol.asyncIterator]();
     for (;;) {
-      const turn = this.#writer.turn(this.#options.method.answerBytes);
-      if (turn !== undefined) await turn;
       if (this.#ended) return void (await iterator.return?.());
       if (!(await this.#respondNext(iterator))) break;
+      const turn = this.#writer.turn(this.#options.method.answerBytes);
+      if (turn !== undefined) await turn;
     }
     if (this.#ended) return;
     this.#enterEnded(undefined);
     this.#writer.end(undefined, { reset: !this.#reader.ended });
+  }
+
+  /** A handler of large answers makes the first piece at once; one that says little is to begin whatever else is sent. */
+  async #turnToBegin(): Promise<void> {
+    const { answerBytes } = this.#options.method;
+    if (answerBytes >= LARGE_ANSWER_BYTES) await this.#writer.turn(answerBytes);
   }
 
   /** In a function of its own, so that nobody holds on to a message while the next one has to wait. */
@@ -250,7 +262,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     if (this.#ended) return true;
     try {
       const frame = this.#frame(next.value);
-      this.#options.method.answerBytes = frame.reduce((sum, part) => sum + part.length, 0);
+      this.#options.method.answerBytes = bytesOf(frame);
       this.#writer.write(frame);
     } catch (error) {
       await iterator.return?.();
@@ -315,6 +327,10 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   get #path(): string {
     return this.#options.method.path;
   }
+}
+
+function bytesOf(frame: readonly Uint8Array[]): number {
+  return frame.reduce((sum, part) => sum + part.length, 0);
 }
 
 /** The instance name in a request that has one. */
