@@ -16,6 +16,7 @@ const MIB = 1024 ** 2;
 const LONG = env.INGOT_TEST_LONG === '1';
 const BLOB_BYTES = (LONG ? 1024 : 96) * MIB;
 const KILLS = LONG ? 50 : 4;
+const TEST_MS = LONG ? 1_800_000 : 180_000;
 /** What may be lost of an upload in a crash: 16 MiB that were not synced, as much being synced, and what is on its way. */
 const LOST_BYTES_MAX = 40 * MIB;
 
@@ -40,7 +41,9 @@ function* bytesFrom(offset: number): Generator<Buffer> {
   }
 }
 
-it(`resumes an upload whose cache is killed ${KILLS} times, and never begins it anew`, async () => {
+it(`resumes an upload whose cache is killed ${KILLS} times, and never begins it anew`, {
+  timeout: TEST_MS,
+}, async () => {
   const hasher = new DigestHasher(DigestFunction_Value.SHA256);
   for (const block of bytesFrom(0)) hasher.update(block);
   const digest = hasher.digest();
