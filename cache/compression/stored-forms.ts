@@ -50,6 +50,8 @@ export class StoredForms implements CompressedForms, AsyncDisposable {
     const { digest, store } = blob;
     const sizeBytes = digest.sizeBytes - offset;
     const isLarge = sizeBytes >= FORM_BLOB_BYTES_MIN;
+    // Asked before the record is: one that is filed meanwhile would be missed by both.
+    const wasUnderWay = this.#underWay.has(digest.key);
     const record = isLarge ? await this.#dependencies.records.get(digest) : undefined;
     if (record !== undefined && record !== 'incompressible' && offset === 0) {
       const [missing] = await store.findMissing([digest], options);
@@ -66,7 +68,8 @@ export class StoredForms implements CompressedForms, AsyncDisposable {
     const source = await store.read(digest, { offset }, options);
     if (source === undefined) return undefined;
     const identity = { compressor: Compressor_Value.IDENTITY, source, sizeBytes };
-    if (!isLarge || record === 'incompressible' || this.#underWay.has(digest.key)) return identity;
+    if (!isLarge || record === 'incompressible' || wasUnderWay || this.#underWay.has(digest.key))
+      return identity;
     const permit = this.#dependencies.budget.compressor();
     if (permit === undefined) return identity;
     const frame = compressedBytes(source, { sizeBytes, permit, signal: options.signal });

@@ -158,6 +158,25 @@ describe('StoredForms, read', () => {
     expect(cache.formStore.stored).toBe(1);
   });
 
+  it('makes no second form when one is filed while the record of none is looked up', async () => {
+    await using cache = openForms();
+    const { bytes, digest } = compressibleBlob(500_000);
+    await cache.store.write(digest, bytesOf(bytes));
+    const looked = Promise.withResolvers<void>();
+    const making = await cache.forms.read({ digest, store: cache.store }, 0, {});
+    const pieces = making?.source[Symbol.asyncIterator]();
+    await pieces?.next();
+    cache.records.get = async () => {
+      await looked.promise;
+      return undefined;
+    };
+    const asking = cache.forms.read({ digest, store: cache.store }, 0, {});
+    while (!(await pieces?.next())?.done);
+    await cache.forms.close();
+    looked.resolve();
+    expect(await asking).toMatchObject({ compressor: IDENTITY });
+  });
+
   it('sends a blob as it is when all compressors are taken', async () => {
     await using cache = openForms({ ...defaultCodecLimits, compressorsMax: 1 });
     const { bytes, digest } = compressibleBlob(500_000);
