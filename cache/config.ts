@@ -5,6 +5,8 @@ import { tierConfigShape } from './tier/tier-config.ts';
 const MIB = 2 ** 20;
 const TIB = 2 ** 40;
 const DAY_MS = 86_400_000;
+/** The scheduler renews once a minute what operations need. */
+const TTL_MS_MIN = 180_000;
 
 /** Settings of the cache role, by flag, environment (`INGOT_…`) or file; see `readConfig`. */
 export const cacheConfigSchema = z.object({
@@ -15,7 +17,7 @@ export const cacheConfigSchema = z.object({
   /** Most bytes of blobs that are kept, the oldest being evicted; by default 80 % of what the file system has free for them. */
   cacheBytes: byteSize({ min: 4 * MIB, max: 1024 * TIB }).optional(),
   /** How long a build (RequestMetadata's tool_invocation_id) keeps what it used from eviction, after its last call. */
-  invocationTtl: duration({ min: 1000, max: DAY_MS }).prefault('10m'),
+  invocationTtl: duration({ min: TTL_MS_MIN, max: DAY_MS }).prefault('10m'),
   /** Bytes of blobs that are re-read each second, in the background, to find damaged ones; 0 is none. */
   scrubRate: byteSize({ min: 0, max: TIB }).prefault('8MiB'),
   /** Memory for copies of the small blobs written or read last; 0 reads each from the disk. 32 MiB hold a build's hot ones. */

@@ -23,6 +23,7 @@ import { WorkerLink } from './engine/worker-link.ts';
 import { executionCapabilities } from './execution-capabilities.ts';
 import { executionService } from './execution-service.ts';
 import { farmService, statusOf } from './farm-service.ts';
+import { InputLeases } from './input-leases.ts';
 import { LevelJournal } from './level-journal.ts';
 import { operationsService } from './operations-service.ts';
 import { schedulerMetrics } from './scheduler-metrics.ts';
@@ -72,6 +73,7 @@ export async function composeScheduler(
   const scheduler = new Scheduler({ state, driver, journal, link, filer, clock, logger, newId: randomUUID });
   lifecycle.use('scheduler', scheduler);
   await scheduler.open();
+  lifecycle.use('input leases', new InputLeases({ blobStoreOf, state, logger }));
 
   const { actionTimeoutMaxMs } = state.limits;
   const admission = new Admission({ blobStoreOf, actionCache, clock, actionTimeoutMaxMs, newOperationName });

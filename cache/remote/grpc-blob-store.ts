@@ -11,9 +11,12 @@ import type { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { defaultRetryPolicy, type RetryPolicy } from '../../core/rpc/rpc-retry-policy.ts';
 import type { ServiceClient } from '../../core/rpc/rpc-service.ts';
 import { bytesOf, WholeBytes } from '../../core/streams.ts';
-import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import {
+  Compressor_Value,
+  RequestMetadata,
+} from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import type { BlobStore, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
 import { verifiedBytes } from '../blobs/verified-bytes.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
@@ -75,9 +78,13 @@ export class GrpcBlobStore implements BlobStore {
     this.#random = random ?? Math.random;
   }
 
-  async findMissing(digests: readonly Digest[], { signal }: IoOptions = {}): Promise<Digest[]> {
+  async findMissing(
+    digests: readonly Digest[],
+    { signal, invocationId }: BlobOptions = {},
+  ): Promise<Digest[]> {
     throwIfAborted(signal);
-    const slices: Digest[][] = [];
+    // One that asks for nothing says that its build is live.
+    const slices: Digest[][] = digests.length === 0 && invocationId !== undefined ? [[]] : [];
     for (const ofFunction of Map.groupBy(digests, ({ digestFunction }) => digestFunction).values()) {
       for (let start = 0; start < ofFunction.length; start += FIND_MISSING_DIGESTS) {
         slices.push(ofFunction.slice(start, start + FIND_MISSING_DIGESTS));
@@ -86,7 +93,7 @@ export class GrpcBlobStore implements BlobStore {
     const missing = await mapConcurrent(
       slices,
       FIND_MISSING_AT_ONCE,
-      (slice, sliceSignal) => this.#findMissing(slice, { signal: sliceSignal }),
+      (slice, sliceSignal) => this.#findMissing(slice, { signal: sliceSignal, invocationId }),
       { signal },
     );
     return distinctDigests(missing.flat());
@@ -198,13 +205,17 @@ export class GrpcBlobStore implements BlobStore {
     });
   }
 
-  async #findMissing(digests: readonly Digest[], { signal }: IoOptions): Promise<Digest[]> {
+  async #findMissing(digests: readonly Digest[], { signal, invocationId }: BlobOptions): Promise<Digest[]> {
     const request = {
       instanceName: this.#instanceName,
       blobDigests: [...digests],
       digestFunction: digests[0]?.digestFunction ?? 0,
     };
-    const { missingBlobDigests } = await this.#cas.findMissingBlobs(request, { signal });
+    const { missingBlobDigests } = await this.#cas.findMissingBlobs(request, {
+      signal,
+      requestMetadata:
+        invocationId === undefined ? undefined : RequestMetadata.create({ toolInvocationId: invocationId }),
+    });
     return namedAmong(digests, missingBlobDigests);
   }
 }

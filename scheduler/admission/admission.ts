@@ -1,5 +1,5 @@
 import type { ActionCache } from '../../cache/action-cache.ts';
-import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobOptions, BlobStore } from '../../cache/blob-store.ts';
 import type { BlobStoreOf } from '../../cache/blob-store-of.ts';
 import { SmallBlobCachingBlobStore } from '../../cache/blobs/small-blob-caching-blob-store.ts';
 import { SmallBlobMemory } from '../../cache/blobs/small-blob-memory.ts';
@@ -17,6 +17,7 @@ import {
   type RequestMetadata,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Clock } from '../clock.ts';
+import { invocationOf } from '../invocation-of.ts';
 import { parsePlatformRequest } from '../matching/platform-request.ts';
 import type { Submission } from '../state/scheduler-event.ts';
 import { durationMsOf } from '../state/timestamp.ts';
@@ -51,6 +52,8 @@ export interface AdmissionDependencies {
 
 /** An ExecuteRequest with its wire values parsed. */
 interface ParsedRequest {
+  /** Of the operation, should there be one. */
+  readonly name: string;
   readonly request: ExecuteRequest;
   readonly actionDigest: Digest;
   readonly requestMetadata: RequestMetadata | undefined;
@@ -92,11 +95,14 @@ export class Admission {
   async admit(
     request: ExecuteRequest,
     requestMetadata: RequestMetadata | undefined,
-    options: IoOptions = {},
+    io: IoOptions = {},
   ): Promise<Admitted> {
     const actionDigest = this.parse(request);
     const { blobStoreOf, actionCache, clock } = this.#dependencies;
     const blobStore = blobStoreOf(request.instanceName);
+    const name = this.#dependencies.newOperationName(request.instanceName);
+    // In its build's name, so that the cache keeps what the action needs; see InputLeases.
+    const options = { ...io, invocationId: invocationOf(name, requestMetadata) };
     const lookedUpAtMs = clock.now().monotonicMs;
     const key = { instanceName: request.instanceName, actionDigest };
     const [action, result] = await Promise.all([
@@ -105,7 +111,7 @@ export class Admission {
     ]);
     if (action === undefined) throw missing([actionDigest], 'the action');
     if (result !== undefined && !action.doNotCache) return { kind: 'cached', actionDigest, result };
-    const parsed = { request, actionDigest, requestMetadata };
+    const parsed = { name, request, actionDigest, requestMetadata };
     return await this.#checks.run(async () => {
       const submission = await this.#submission(parsed, action, lookedUpAtMs, options);
       return { kind: 'submission', submission };
@@ -113,10 +119,10 @@ export class Admission {
   }
 
   async #submission(
-    { request, actionDigest, requestMetadata }: ParsedRequest,
+    { name, request, actionDigest, requestMetadata }: ParsedRequest,
     action: Action,
     lookedUpAtMs: number,
-    options: IoOptions,
+    options: BlobOptions,
   ): Promise<Submission> {
     this.#checkTimeout(action);
     const blobStore = this.#dependencies.blobStoreOf(request.instanceName);
@@ -124,7 +130,7 @@ export class Admission {
     const { request: resources, properties } = parsePlatformRequest(action.platform ?? command.platform);
     const { instanceName, skipCacheLookup, executionPolicy } = request;
     return {
-      name: this.#dependencies.newOperationName(instanceName),
+      name,
       instanceName,
       digestFunction: actionDigest.digestFunction,
       actionDigest: actionDigest.toMessage(),
@@ -155,7 +161,7 @@ export class Admission {
     action: Action,
     actionDigest: Digest,
     blobStore: BlobStore,
-    options: IoOptions,
+    options: BlobOptions,
   ): Promise<Command> {
     const { digestFunction } = actionDigest;
     const commandDigest = Digest.fromMessage(action.commandDigest, digestFunction);
@@ -164,7 +170,11 @@ export class Admission {
     if (command !== undefined) checkCommand(command);
     const directories = new SmallBlobCachingBlobStore({ inner: blobStore, memory: this.#directories });
     const stores = { directories, blobs: blobStore };
-    const absent = await missingInputs(stores, inputRootDigest, options);
+    const [absent] = await Promise.all([
+      missingInputs(stores, inputRootDigest, options),
+      // Read just now; this is for the cache to keep them as well.
+      blobStore.findMissing([actionDigest, commandDigest], options),
+    ]);
     if (command === undefined) throw missing([commandDigest, ...absent], 'the command');
     if (absent.length > 0) throw missing(absent, 'inputs');
     return command;

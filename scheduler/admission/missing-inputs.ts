@@ -1,8 +1,7 @@
-import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobOptions, BlobStore } from '../../cache/blob-store.ts';
 import { walkTree } from '../../cache/tree/tree-walk.ts';
 import { Digest } from '../../core/digest.ts';
 import { wrap } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 
 /** Digests asked for at once. */
 const FIND_MISSING_DIGESTS = 1000;
@@ -22,7 +21,7 @@ export interface InputStores {
 export async function missingInputs(
   { directories, blobs }: InputStores,
   rootDigest: Digest,
-  options: IoOptions = {},
+  options: BlobOptions = {},
 ): Promise<Digest[]> {
   const referred = new Map<string, Digest>();
   try {

@@ -1,8 +1,7 @@
-import type { BlobStore } from '../../cache/blob-store.ts';
+import type { BlobOptions, BlobStore } from '../../cache/blob-store.ts';
 import { decodeMessage, type ReaderCodec } from '../../core/decode-message.ts';
 import type { Digest } from '../../core/digest.ts';
 import { invalidArgument, isIngotError, wrap } from '../../core/error.ts';
-import type { IoOptions } from '../../core/io-options.ts';
 import { collectBytes } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 
@@ -15,7 +14,7 @@ export async function readMessage<T>(
   digest: Digest,
   codec: ReaderCodec<T>,
   what: string,
-  options: IoOptions = {},
+  options: BlobOptions = {},
 ): Promise<T | undefined> {
   const named = `${what} ${digest}`;
   if (digest.sizeBytes > MESSAGE_BYTES_MAX) {

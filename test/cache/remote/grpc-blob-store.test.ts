@@ -148,6 +148,24 @@ describe('GrpcBlobStore', () => {
     });
   }
 
+  it('says for which build it asks, also when it asks for nothing', async () => {
+    await using server = await openCacheServer();
+    const store = new GrpcBlobStore({ channel: server.channel, instanceName: '' });
+    const { port } = await server.listenHttp({ host: '127.0.0.1', port: 0 });
+    const live = async () =>
+      (
+        (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as {
+          store: { liveInvocations: number };
+        }
+      ).store.liveInvocations;
+    await store.findMissing([]);
+    expect(await live()).toBe(0);
+    expect(await store.findMissing([], { invocationId: 'build 1' })).toEqual([]);
+    expect(await live()).toBe(1);
+    await store.findMissing([sampleBlob(10).digest], { invocationId: 'build 2' });
+    expect(await live()).toBe(2);
+  });
+
   it('finds a blob that rotted on the server missing, and heals it', async () => {
     await using server = await openCacheServer({ recentBlobBytes: 0 });
     const store = new GrpcBlobStore({ channel: server.channel, instanceName: '' });

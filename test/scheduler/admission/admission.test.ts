@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { BlobStore } from '../../../cache/blob-store.ts';
 import { Digest } from '../../../core/digest.ts';
 import { type IngotError, unavailable } from '../../../core/error.ts';
 import { unpackAny } from '../../../core/error-details.ts';
@@ -6,6 +7,7 @@ import {
   ActionResult,
   Directory,
   ExecuteRequest,
+  RequestMetadata,
 } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../../proto/gen/google/rpc/error_details.ts';
@@ -312,4 +314,27 @@ describe('refuses', () => {
     expect(message).toContain('the tree has more than 500000 files, directories and symlinks');
     expect(performance.now() - startMs).toBeLessThan(1_000);
   });
+});
+
+test('looks for action, command and inputs in the name of the build, or else of the operation', async () => {
+  const { blobStore, admission } = bench();
+  const { actionDigest } = uploadAction(blobStore, {});
+  const asked = new Map<string, Set<string>>();
+  const findMissing = blobStore.findMissing.bind(blobStore);
+  (blobStore as BlobStore).findMissing = (digests, options) => {
+    const invocation = String(options?.invocationId);
+    const names = asked.get(invocation) ?? new Set();
+    for (const digest of digests) names.add(digest.toString());
+    asked.set(invocation, names);
+    return findMissing(digests);
+  };
+  const request = ExecuteRequest.create({ instanceName: 'main', actionDigest: actionDigest.toMessage() });
+  for (const toolInvocationId of ['build 7', '']) {
+    await admission.admit(request, RequestMetadata.create({ toolInvocationId }));
+  }
+  expect([...asked.keys()]).toEqual(['build 7', 'main/operations/new']);
+  for (const names of asked.values()) {
+    expect(names.has(actionDigest.toString())).toBe(true);
+    expect(names.size).toBeGreaterThanOrEqual(3);
+  }
 });
