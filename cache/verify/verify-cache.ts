@@ -90,8 +90,10 @@ async function verifyResults(
 ): Promise<number> {
   await using records = await LevelRecords.open({ folder: join(folder, 'ac-v1'), logger });
   const lists = await LevelChunkLists.open({ records, failPoints: noFailPoints });
-  const sound = new SoundBlobStore(disk.forInstance(''), damaged);
-  const store = new EmptyBlobStore(new ChunkedBlobStore({ inner: sound, lists }));
+  const soundIn = (instanceName: string) => new SoundBlobStore(disk.forInstance(instanceName), damaged);
+  // A result has its blobs where it is, in its own instance.
+  const storeOf = (instanceName: string) =>
+    new EmptyBlobStore(new ChunkedBlobStore({ inner: soundIn(instanceName), lists }));
   const actionCache = new LevelActionCache({ records, logger });
   let results = 0;
   for await (const key of records.keys('action\0')) {
@@ -103,6 +105,7 @@ async function verifyResults(
     // A damaged record is a problem that was noted.
     if (result === undefined) continue;
     results += 1;
+    const store = storeOf(instanceName);
     const why = await missingFromResult(result, { store, digestFunction: actionDigest.digestFunction }).then(
       (missing) => (missing.length === 0 ? undefined : `lacks blob ${missing[0]}`),
       (error: unknown) => {
@@ -118,7 +121,7 @@ async function verifyResults(
   for await (const { digest, state } of verifyChunkLists({
     lists,
     digests: lists.digests(),
-    blobStore: sound,
+    blobStore: soundIn(''),
     signal,
   })) {
     if (state !== 'wrong') continue;
