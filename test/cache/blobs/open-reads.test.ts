@@ -16,7 +16,9 @@ it('lets a few readers read much at once, and thousands a little each', () => {
     [17, 512],
     [32, 512],
     [33, 128],
-    [5000, 128],
+    [128, 128],
+    [129, 32],
+    [5000, 32],
   ] as const) {
     expect([readers, chunkBytesOf(readers) / KIB]).toEqual([readers, chunkKib]);
   }
