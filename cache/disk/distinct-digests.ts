@@ -1,7 +1,22 @@
+import { randomInt } from 'node:crypto';
 import type { Digest } from '../../core/digest.ts';
 
 /** Up to here each is compared with each. */
 const PAIRS_MAX = 8;
+
+/**
+ * Of a random choice: who makes up digests, of which nobody has the bytes, must not know which of them meet in a slot, or
+ * some thousands would all be compared with each other.
+ */
+const FACTORS = Int32Array.from({ length: 8 }, () => randomInt(2 ** 32) | 1);
+
+function spread({ words }: Digest): number {
+  let sum = 0;
+  for (let index = 0; index < FACTORS.length; index++) {
+    sum = (sum + Math.imul((words[index] as number) ^ (sum >>> 15), FACTORS[index] as number)) | 0;
+  }
+  return sum ^ (sum >>> 16);
+}
 
 /** The digests, each once, in their order. Makes no strings, since it may be asked of thousands in one call. */
 export function distinctDigests(digests: readonly Digest[]): Digest[] {
@@ -13,7 +28,7 @@ export function distinctDigests(digests: readonly Digest[]): Digest[] {
   const table = new Int32Array(slots);
   const distinct: Digest[] = [];
   for (const digest of digests) {
-    let slot = ((digest.words[0] as number) ^ (digest.words[1] as number)) & (slots - 1);
+    let slot = spread(digest) & (slots - 1);
     for (; table[slot] !== 0; slot = (slot + 1) & (slots - 1)) {
       if (distinct[(table[slot] as number) - 1]?.equals(digest)) break;
     }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, wrap } from '../../core/error.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
@@ -8,10 +9,11 @@ import type {
   FindMissingBlobsResponse,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobOptions, BlobStore } from '../blob-store.ts';
+import { distinctDigests } from '../disk/distinct-digests.ts';
 import { FIND_MISSING_DIGESTS_MAX } from './cache-limits.ts';
 
 /** Digests parsed and looked up before other calls may get their turn. */
-const SLICE_DIGESTS = 4096;
+const SLICE_DIGESTS = 2048;
 
 /** Asks the store in slices, so that a long list keeps nobody waiting. */
 export async function findMissingBlobs(
@@ -28,14 +30,27 @@ export async function findMissingBlobs(
     const missing = await store.findMissing(parseSlice(blobDigests, digestFunction, 0), options);
     return { missingBlobDigests: missing };
   }
+  return { missingBlobDigests: await findMissingOfMany(blobDigests, digestFunction, { store, options }) };
+}
+
+/** Reading the request has taken its time already, and writing the answer will: each gets a turn of its own. */
+async function findMissingOfMany(
+  messages: readonly DigestMessage[],
+  digestFunction: DigestFunction_Value,
+  { store, options }: { readonly store: BlobStore; readonly options: BlobOptions },
+): Promise<Digest[]> {
+  const missing: Digest[] = [];
+  await setImmediate();
   const slice = new TimeSlice();
-  const missing = new Map<string, Digest>();
-  for (let start = 0; start < blobDigests.length; start += SLICE_DIGESTS) {
-    const digests = parseSlice(blobDigests, digestFunction, start);
-    for (const digest of await store.findMissing(digests, options)) missing.set(digest.key, digest);
+  for (let start = 0; start < messages.length; start += SLICE_DIGESTS) {
+    const absent = await store.findMissing(parseSlice(messages, digestFunction, start), options);
+    for (const digest of absent) missing.push(digest);
     await slice.pause();
   }
-  return { missingBlobDigests: [...missing.values()] };
+  await setImmediate();
+  const distinct = distinctDigests(missing);
+  await setImmediate();
+  return distinct;
 }
 
 function parseSlice(

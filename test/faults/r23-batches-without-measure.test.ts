@@ -53,7 +53,7 @@ function unknownDigests(count: number) {
 /** The longest that the server's event loop was held since the last look, as its own clock has it. */
 async function longestMs(): Promise<number> {
   const text = await (await fetch(`http://${cache.http}/metrics`)).text();
-  const match = /^ingot_event_loop_lag_seconds\{quantile="1"\} (\S+)$/m.exec(text);
+  const match = /^ingot_event_loop_lag_seconds\{of="max"\} (\S+)$/m.exec(text);
   return Number(match?.[1]) * 1000;
 }
 
@@ -177,6 +177,15 @@ fault('R23', 'as many digests in FindMissing as a message holds, and 100,000', a
     const { missingBlobDigests } = await client.findMissingBlobs({ ...base, blobDigests }, once);
     expect(missingBlobDigests).toHaveLength(blobDigests.length);
   });
+  // Hashes that are alike for as long as a cheap look goes; nobody has to have bytes of that hash to ask for them.
+  const alike = Array.from({ length: 55_000 }, (_, index) => ({
+    hash: '0'.repeat(40) + index.toString(16).padStart(24, '0'),
+    sizeBytes: 1024,
+  }));
+  await neverBlocked(saw, async () => {
+    const { missingBlobDigests } = await client.findMissingBlobs({ ...base, blobDigests: alike }, once);
+    expect(missingBlobDigests).toHaveLength(alike.length);
+  });
   const tooMany = { ...base, blobDigests: unknownDigests(100_000) };
   expect(await rejection(client.findMissingBlobs(tooMany, once))).toMatchObject({
     code: Code.RESOURCE_EXHAUSTED,
@@ -184,7 +193,9 @@ fault('R23', 'as many digests in FindMissing as a message holds, and 100,000', a
   await using other = new RpcChannel({ address: cache.grpc });
   const small = { ...base, blobDigests: unknownDigests(1) };
   await other.client(ContentAddressableStorageDefinition).findMissingBlobs(small);
-  saw('55,000 are answered; 100,000 make a message over the limit: RESOURCE_EXHAUSTED');
+  saw(
+    '55,000 are answered, also when they look alike; 100,000 make a message over the limit: RESOURCE_EXHAUSTED',
+  );
 });
 
 function sizeOf(request: Parameters<typeof client.batchUpdateBlobs>[0]): number {
