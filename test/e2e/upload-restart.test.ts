@@ -7,6 +7,7 @@ import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { restartableSource } from '../../cache/remote/restartable-source.ts';
 import { DigestHasher } from '../../core/digest.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
+import { defaultRetryPolicy } from '../../core/rpc/rpc-retry-policy.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { sampleBytes } from '../cache/bytes.ts';
 import { CacheProcess } from './cache-process.ts';
@@ -67,8 +68,10 @@ it(`resumes an upload whose cache is killed ${KILLS} times, and never begins it 
     }
   }
 
-  await using channel = new RpcChannel({ address: cache.address });
-  const store = new GrpcBlobStore({ channel, instanceName: '' });
+  // A restart takes its time on a busy machine.
+  const retry = { ...defaultRetryPolicy, attemptsMax: 20 };
+  await using channel = new RpcChannel({ address: cache.address, retry });
+  const store = new GrpcBlobStore({ channel, instanceName: '', retry });
   await store.write(digest, restartableSource(pieces));
   console.info(
     `${resumed.length} resumptions; sent again: ${resumed.map((r) => `${((r.sent - r.offset) / MIB).toFixed(1)} MiB`).join(', ')}`,
