@@ -52,7 +52,8 @@ const SMALL_AND_LARGE = [20_000, 1_000_000];
 /** The points to die at, and the blobs that pass them. */
 const POINTS: [string, number[]][] = [
   ...segmentFailPoints
-    .filter((point) => point !== 'cas.segment_sealed')
+    // Passed when a segment is full, or evicted, and not by any one blob.
+    .filter((point) => point !== 'cas.segment_sealed' && point !== 'cas.segment_dropped')
     .map((point): [string, number[]] => [point, SMALL_AND_LARGE]),
   ...blobFileFailPoints.map((point): [string, number[]] => [
     point,
