@@ -70,7 +70,10 @@ fault(
   async (saw) => {
     await using data = await tempFolder();
     await using network = await TwoHosts.make();
-    await using cache = await ServerUnderFault.start(data.path, { grpc: `${network.serverIp}:0` });
+    await using cache = await ServerUnderFault.start(data.path, {
+      grpc: `${network.serverIp}:0`,
+      flags: ['--allow-anonymous', 'true'],
+    });
     const { bytes, digest } = sampleBlob(LARGE, 17_002);
     await cache.blobs.write(digest, bytesOf(bytes));
     const { digest: uploaded } = sampleBlob(1_000_000, 17_003);
