@@ -140,7 +140,7 @@ export class DiskBlobStore implements AsyncDisposable {
       limitBytes: this.limitBytes,
       segments: segments.log.segments.size,
       liveInvocations: leases.size,
-      corruptBlobs: files.quarantine.count,
+      corruptBlobs: files.quarantine.count + segments.log.damagedRecords,
       evictedBlobs: this.#evictor.evicted.blobs,
       evictedBytes: this.#evictor.evicted.bytes,
       refreshedBlobs: this.#refresher.refreshed,

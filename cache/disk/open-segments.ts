@@ -24,6 +24,8 @@ export interface OpenedSegments {
   readonly segments: readonly Segment[];
   /** Those without a good sidecar, and their headers to make one of. */
   readonly unsealed: readonly { readonly segment: Segment; readonly headers: RecordHeaders }[];
+  /** Records that were lost to damage. */
+  readonly damagedRecords: number;
 }
 
 /**
@@ -34,14 +36,17 @@ export async function openSegments(dependencies: OpenSegmentsDependencies): Prom
   const { layout } = dependencies;
   const segments: Segment[] = [];
   const unsealed: OpenedSegments['unsealed'][number][] = [];
+  let lost = 0;
   for (const number of await numbersIn(layout)) {
     const segment = await openSegment(number, dependencies);
     if (segment === undefined) continue;
     segments.push(segment);
     if (await replaySidecar(segment, dependencies)) continue;
-    unsealed.push({ segment, headers: await replayBytes(segment, dependencies) });
+    const { headers, damagedRecords } = await replayBytes(segment, dependencies);
+    unsealed.push({ segment, headers });
+    lost += damagedRecords;
   }
-  return { segments, unsealed };
+  return { segments, unsealed, damagedRecords: lost };
 }
 
 async function numbersIn(layout: SegmentLayout): Promise<number[]> {
@@ -107,20 +112,20 @@ async function replaySidecar(
 async function replayBytes(
   segment: Segment,
   { logger, replay }: OpenSegmentsDependencies,
-): Promise<RecordHeaders> {
+): Promise<{ readonly headers: RecordHeaders; readonly damagedRecords: number }> {
   const headers = new RecordHeaders();
   const bytes = await segment.read(0, segment.lengthBytes);
-  const { endBytes, damagedBytes } = scanSegment(bytes, segment.seed, (record, header) => {
+  const { endBytes, damagedBytes, damagedRecords } = scanSegment(bytes, segment.seed, (record, header) => {
     headers.add(header);
     replay(record, segment.number);
   });
   const tailBytes = bytes.length - endBytes;
-  const found = { segment: segment.number, records: headers.count, tailBytes, damagedBytes };
+  const found = { segment: segment.number, records: headers.count, tailBytes, damagedBytes, damagedRecords };
   if (damagedBytes > 0) logger.error(found, 'a segment has damaged records, which are lost');
   else logger.info(found, 'a segment was read for want of a sidecar');
   segment.lengthBytes = endBytes;
   if (tailBytes > 0) await segment.cut();
   // What an earlier process wrote and did not live to sync is about to be promised.
   await segment.sync();
-  return headers;
+  return { headers, damagedRecords };
 }

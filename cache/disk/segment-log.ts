@@ -63,6 +63,7 @@ export class SegmentLog implements AsyncDisposable {
   #last = 0;
   #sizeBytes = 0;
   #changes = 0;
+  #damagedRecords = 0;
 
   private constructor(
     { folder, logger, failPoints, segmentBytes }: SegmentLogDependencies,
@@ -82,7 +83,9 @@ export class SegmentLog implements AsyncDisposable {
   ): Promise<SegmentLog> {
     const log = new SegmentLog(dependencies, listener);
     await mkdir(log.#layout.folder, { recursive: true });
-    const { segments, unsealed } = await openSegments({ ...dependencies, layout: log.#layout, replay });
+    const opened = await openSegments({ ...dependencies, layout: log.#layout, replay });
+    const { segments, unsealed } = opened;
+    log.#damagedRecords = opened.damagedRecords;
     for (const segment of segments) log.#enter(segment);
     log.#last = Math.max(0, ...log.#segments.keys());
     for (const active of unsealed) {
@@ -98,6 +101,11 @@ export class SegmentLog implements AsyncDisposable {
   /** Bytes of all segments. */
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** Records that were found damaged when the log was opened, and are lost. */
+  get damagedRecords(): number {
+    return this.#damagedRecords;
   }
 
   /** Grows whenever a segment is begun or dropped. */

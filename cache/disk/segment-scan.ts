@@ -17,6 +17,8 @@ export interface SegmentScan {
   readonly endBytes: number;
   /** In front of that, bytes that are no good record. */
   readonly damagedBytes: number;
+  /** Records these bytes were, as far as can be told: at the end of a segment a torn one is no damage. */
+  readonly damagedRecords: number;
 }
 
 /**
@@ -31,21 +33,29 @@ export function scanSegment(
   let at = SEGMENT_HEAD_BYTES;
   let endBytes = at;
   let goodBytes = at;
+  let damagedRecords = 0;
+  let badSince = 0;
+  let inBadHeader = false;
   while (at < bytes.length) {
     const record = decodeHeader(bytes, at, seed);
     if (record === undefined || record.offset !== at) {
+      if (!inBadHeader) badSince += 1;
+      inBadHeader = true;
       at = nextMagic(bytes, at + 8);
       continue;
     }
+    inBadHeader = false;
     const sizeBytes = recordBytes(record.payloadBytes);
     if (isWhole(bytes, record)) {
+      damagedRecords += badSince;
+      badSince = 0;
       onRecord(record, bytes.subarray(at, at + RECORD_HEADER_BYTES));
       goodBytes += sizeBytes;
       endBytes = at + sizeBytes;
-    }
+    } else badSince += 1;
     at += sizeBytes;
   }
-  return { endBytes, damagedBytes: endBytes - goodBytes };
+  return { endBytes, damagedBytes: endBytes - goodBytes, damagedRecords };
 }
 
 /** Records begin at multiples of 8. */

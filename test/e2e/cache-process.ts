@@ -23,9 +23,9 @@ export class CacheProcess {
       child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
   }
 
-  /** Starts a cache on the folder; `fail` is as for INGOT_FAIL, port 0 lets the system choose. */
-  static async start(data: string, { port = 0, fail = '' } = {}): Promise<CacheProcess> {
-    const child = spawn(process.execPath, [MAIN, data, String(port), fail], {
+  /** Starts a cache on the folder; `fail` is as for INGOT_FAIL, port 0 lets the system choose, `cacheBytes` is its limit. */
+  static async start(data: string, { port = 0, fail = '', cacheBytes = '' } = {}): Promise<CacheProcess> {
+    const child = spawn(process.execPath, [MAIN, data, String(port), fail, cacheBytes], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [line] = (await once(createInterface(child.stdout), 'line')) as [string];

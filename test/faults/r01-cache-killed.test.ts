@@ -24,7 +24,7 @@ const RESTART_MS = 2000;
 let data: string;
 let caches: CacheProcess[] = [];
 
-async function start(options?: { readonly port?: number; readonly fail?: string }): Promise<CacheProcess> {
+async function start(options?: Parameters<typeof CacheProcess.start>[1]): Promise<CacheProcess> {
   const cache = await CacheProcess.start(data, options);
   caches.push(cache);
   return cache;
@@ -51,10 +51,12 @@ async function restart(cache: CacheProcess, saw: Saw): Promise<CacheProcess> {
 
 /** Blobs that go to a segment and to a file; a file's owner is noted in a segment. */
 const SMALL_AND_LARGE = [20_000, 1_000_000];
+/** Points that are passed only when a segment is full, or the oldest makes room. */
+const RARE_POINTS = ['cas.segment_sealed', 'cas.segment_dropped'] as const;
 /** The points to die at, and the blobs that pass them. */
 const POINTS: [string, number[]][] = [
   ...segmentFailPoints
-    .filter((point) => point !== 'cas.segment_sealed')
+    .filter((point) => !RARE_POINTS.some((rare) => rare === point))
     .map((point): [string, number[]] => [point, SMALL_AND_LARGE]),
   ...blobFileFailPoints.map((point): [string, number[]] => [
     point,
@@ -65,10 +67,12 @@ const POINTS: [string, number[]][] = [
 for (const [point, sizes] of POINTS) {
   for (const sizeBytes of sizes) {
     fault('R01', `kill -9 at ${point}, storing ${sizeBytes} bytes`, async (saw) => {
-      const early = sampleBlob(300_000, 1);
+      const isOfFiles =
+        point !== 'cas.before_reply' && blobFileFailPoints.some((ofFiles) => ofFiles === point);
+      // Of a small blob no point of files is passed; any other is passed by both.
+      const early = sampleBlob(isOfFiles ? 20_001 : 300_000, 1);
+      const pass = isOfFiles ? 1 : 2;
       const late = sampleBlob(sizeBytes, 2);
-      // Each write passes each point once; half_written once in 256 KiB.
-      const pass = point === 'cas.half_written' ? 3 : 2;
       let cache = await start({ fail: `${point}:${pass}` });
       await using channel = new RpcChannel({ address: cache.address });
       const store = new GrpcBlobStore({ channel, instanceName: '' });
@@ -89,6 +93,46 @@ for (const [point, sizes] of POINTS) {
       expect([...(await verifiedBlobs(data))].sort()).toEqual([early.digest.hash, late.digest.hash].sort());
     });
   }
+}
+
+for (const point of RARE_POINTS) {
+  fault('R01', `kill -9 at ${point}`, async (saw) => {
+    const cacheBytes = '8MiB';
+    let cache = await start({ fail: `${point}:2`, cacheBytes });
+    await using channel = new RpcChannel({ address: cache.address });
+    const store = new GrpcBlobStore({ channel, instanceName: '' });
+    const blobs: SampleBlob[] = [];
+    let dead = false;
+    const died = cache.died().finally(() => {
+      dead = true;
+    });
+    const writing = (async () => {
+      while (!dead) {
+        const blob = sampleBlob(50_000, 200 + blobs.length);
+        await store.write(blob.digest, bytesOf(blob.bytes));
+        blobs.push(blob);
+      }
+    })();
+    expect(await died).toBe('SIGKILL');
+    await verifiedBlobs(data);
+    cache = await start({ port: cache.port, cacheBytes });
+    expect(cache.readyMs).toBeLessThan(RESTART_MS);
+    try {
+      await writing;
+      const missing = await store.findMissing(blobs.map(({ digest }) => digest));
+      // Before anything was evicted nothing may be missing; later only what was written first.
+      if (point === 'cas.segment_sealed') expect(missing).toEqual([]);
+      expect(missing.map(String)).toEqual(
+        blobs.slice(0, missing.length).map(({ digest }) => digest.toString()),
+      );
+      for (const { digest, bytes } of blobs.slice(missing.length)) {
+        expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
+      }
+      saw(`${blobs.length} blobs were acknowledged, ${missing.length} of them evicted, the others are whole`);
+    } finally {
+      await cache.kill();
+    }
+  });
 }
 
 for (const [what, sourceOf] of [
