@@ -20,6 +20,8 @@ export const cacheConfigSchema = z.object({
   invocationTtl: duration({ min: TTL_MS_MIN, max: DAY_MS }).prefault('10m'),
   /** Bytes of blobs that are re-read each second, in the background, to find damaged ones; 0 is none. */
   scrubRate: byteSize({ min: 0, max: TIB }).prefault('8MiB'),
+  /** Blobs up to this size share segment files and their syncs, larger ones are files of their own; 0 makes each a file. */
+  smallBlobBytes: byteSize({ min: 0, max: MIB }).prefault('64KiB'),
   /** Memory for copies of the small blobs written or read last; 0 reads each from the disk. 32 MiB hold a build's hot ones. */
   recentBlobBytes: byteSize({ min: 0, max: TIB }).prefault('32MiB'),
   /** Clients may file action results of their own (UpdateActionResult, PUT /ac), as `--remote_cache` does. */

@@ -205,6 +205,7 @@ async function openStorage(
       invocationTtlMs: config.invocationTtl,
       scrubBytesPerSecond: config.scrubRate,
       recentBlobBytes: config.recentBlobBytes,
+      smallBlobBytesMax: config.smallBlobBytes,
     }),
   );
   const records = lifecycle.use(

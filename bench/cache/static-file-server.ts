@@ -9,8 +9,7 @@ import { parseArgs } from 'node:util';
  * The ceiling that reads over HTTP are held against: the plainest static file server node:http allows. It keeps what is
  * PUT as a file and streams it back, checks nothing and promises nothing.
  */
-const text = { type: 'string' } as const;
-const { values } = parseArgs({ options: { folder: text, grpc: text, http: text } });
+const { values } = parseArgs({ options: { folder: { type: 'string' }, http: { type: 'string' } } });
 const { folder = '', http = '' } = values;
 
 async function put(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {

@@ -3,19 +3,32 @@ import type { Contestant, Protocol, ServerPlace } from './contestant.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../cli/ingot.js');
 
+/** How a contestant differs from the cache that a user starts. */
+export interface IngotContestantOptions {
+  readonly name?: string;
+  /** For CPU profiles. */
+  readonly profileFolder?: string | undefined;
+  /** It is also asked over HTTP. */
+  readonly http?: boolean;
+  readonly flags?: readonly string[];
+}
+
 /** The cache role of this checkout, as a user starts it; with a folder for CPU profiles, it writes one at its end. */
 export class IngotContestant implements Contestant {
-  readonly name = 'ingot';
+  readonly name: string;
   readonly speaks: readonly Protocol[];
   readonly #nodeFlags: readonly string[];
+  readonly #flags: readonly string[];
 
-  constructor({ profileFolder, http = false }: { profileFolder?: string | undefined; http?: boolean }) {
+  constructor({ name = 'ingot', profileFolder, http = false, flags = [] }: IngotContestantOptions) {
+    this.name = name;
+    this.#flags = flags;
     this.speaks = http ? ['grpc', 'http'] : ['grpc'];
     this.#nodeFlags = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
   }
 
   async command({ folder, grpcAddress, httpAddress }: ServerPlace): Promise<readonly string[]> {
-    const role = ['cache', '--data', folder, '--grpc', grpcAddress, '--http', httpAddress];
+    const role = ['cache', '--data', folder, '--grpc', grpcAddress, '--http', httpAddress, ...this.#flags];
     return [process.execPath, ...this.#nodeFlags, PROGRAM, ...role];
   }
 }

@@ -31,6 +31,8 @@ const SEGMENT_BYTES_MIN = 1024 * 1024;
 const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
 /** Without a limit set: this share of what the file system has free or we have in use. */
 const DEFAULT_SHARE = 0.8;
+/** See docs/decisions/0006-segments.md; a role may be told another. */
+const SMALL_BLOB_BYTES_MAX = 64 * 1024;
 /** Eviction goes on to this share of the limit, so that it is not begun anew for each write. */
 const LOW_WATER = 0.9;
 
@@ -49,6 +51,8 @@ export interface DiskBlobStoreDependencies {
   readonly besideBytes?: (() => number) | undefined;
   /** Bytes re-read each second to find damaged ones; 0 is none. */
   readonly scrubBytesPerSecond?: number;
+  /** Blobs up to this size are records in segments, larger ones files of their own. */
+  readonly smallBlobBytesMax?: number;
   /** Between two looks at everything. */
   readonly scrubPauseMs?: number;
   /** How long a build holds what it used, after its last call. */
@@ -96,10 +100,9 @@ export class DiskBlobStore implements AsyncDisposable {
     }
     const evictTo = (bytes: number) => this.#evictor.evictTo(bytes);
     const lowWaterBytes = Math.floor(limitBytes * LOW_WATER);
-    this.#uploads = new DiskUploads(
-      parts,
-      new DiskRoom({ limitBytes, lowWaterBytes, storedBytes, besideBytes: settled.besideBytes, evictTo }),
-    );
+    const { besideBytes, smallBlobBytesMax = SMALL_BLOB_BYTES_MAX } = settled;
+    const room = new DiskRoom({ limitBytes, lowWaterBytes, storedBytes, besideBytes, evictTo });
+    this.#uploads = new DiskUploads({ parts, room, smallBlobBytesMax });
   }
 
   /** Opens the store, its index built from what is on the disk. */

@@ -13,8 +13,14 @@ import type { DiskParts } from './disk-parts.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { recordBytes } from './segment-record.ts';
 
-/** Blobs up to this size are records in segments, larger ones files. */
-export const SMALL_BLOB_BYTES_MAX = 64 * 1024;
+/** What {@link DiskUploads} depend on. */
+export interface DiskUploadsDependencies {
+  readonly parts: DiskParts;
+  readonly room: DiskRoom;
+  /** Blobs up to this size are records in segments, larger ones files. */
+  readonly smallBlobBytesMax: number;
+}
+
 /** Small blobs in memory on their way from streams; beyond it they are written as files, which needs none. */
 const BUFFERED_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -30,17 +36,19 @@ export class DiskUploads {
   readonly #parts: DiskParts;
   readonly #room: DiskRoom;
   readonly #races = new UploadRaces();
+  readonly #smallBlobBytesMax: number;
   #bufferedBytes = 0;
 
-  constructor(parts: DiskParts, room: DiskRoom) {
+  constructor({ parts, room, smallBlobBytesMax }: DiskUploadsDependencies) {
     this.#parts = parts;
     this.#room = room;
+    this.#smallBlobBytesMax = smallBlobBytesMax;
   }
 
   /** Stores the blob for the instance, in which it is not yet. Kept short for the many that come in one piece. */
   write(upload: Upload, options: BlobOptions): Promise<void> {
     const { instance, digest, source } = upload;
-    if (!(source instanceof WholeBytes) || digest.sizeBytes > SMALL_BLOB_BYTES_MAX) {
+    if (!(source instanceof WholeBytes) || digest.sizeBytes > this.#smallBlobBytesMax) {
       return this.#writeStream(upload, options);
     }
     checkBytes(digest, source.bytes);
@@ -56,7 +64,7 @@ export class DiskUploads {
     const what = hash ?? 'a blob';
     using abort = linkedAbort(signal);
     try {
-      using loan = this.#borrow(Math.min(SMALL_BLOB_BYTES_MAX, bytesMax));
+      using loan = this.#borrow(Math.min(this.#smallBlobBytesMax, bytesMax));
       const head = new BufferedHead(abortableSource(source, abort.signal), loan.bytes);
       const bytes = await head.whole();
       if (bytes !== undefined) {
@@ -66,7 +74,7 @@ export class DiskUploads {
         return digest;
       }
       // How many will come nobody knows; what is there beyond the limit in the end is evicted.
-      using _room = await this.#room.reserve(SMALL_BLOB_BYTES_MAX, what);
+      using _room = await this.#room.reserve(this.#smallBlobBytesMax, what);
       const { signal } = abort;
       const staging = { digestFunction, bytesMax, what, signal, onMoved: () => undefined };
       await using staged = await this.#parts.files.stage(head.rest(), staging);
@@ -111,7 +119,7 @@ export class DiskUploads {
 
   /** Small blobs go through memory, while there is some. */
   async #writeBuffered({ instance, digest, source }: Upload, runner: UploadRunner): Promise<boolean> {
-    if (digest.sizeBytes > SMALL_BLOB_BYTES_MAX) return false;
+    if (digest.sizeBytes > this.#smallBlobBytesMax) return false;
     using loan = this.#borrow(digest.sizeBytes);
     if (loan.bytes < digest.sizeBytes) return false;
     const bytes = Buffer.allocUnsafe(digest.sizeBytes);

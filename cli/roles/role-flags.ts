@@ -66,6 +66,7 @@ export const CACHE_FLAGS: readonly RoleFlag[] = [
   ['--blob-bytes-max <size>', 'largest blob that is taken (default 256GiB)'],
   ['--cache-bytes <size>', 'most bytes of blobs that are kept (default: 80 % of the free disk)'],
   ['--invocation-ttl <time>', 'how long a build keeps what it used, after its last call (default 10m)'],
+  ['--small-blob-bytes <size>', 'blobs up to this size share files, 0 makes each a file (default 64KiB)'],
   ['--scrub-rate <size>', 'bytes a second re-read to find damaged blobs, 0 for none (default 8MiB)'],
   ['--recent-blob-bytes <size>', 'memory for small blobs written or read last (default 32MiB)'],
   ['--action-cache-updates <true|false>', 'clients may write action results of their own (default true)'],

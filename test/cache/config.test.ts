@@ -11,6 +11,7 @@ describe('the cache configuration', () => {
       actionCacheUpdates: true,
       invocationTtl: 600_000,
       scrubRate: 8 * 2 ** 20,
+      smallBlobBytes: 64 * 2 ** 10,
       recentBlobBytes: 32 * 2 ** 20,
     });
     expect(config.tier).toBeUndefined();
