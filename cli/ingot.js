@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const NODE_MAJOR_MIN = 24;
+// Of file system calls at once. An fsync holds a thread for milliseconds; with Node's four, uploads and downloads queue
+// behind each other's: 64 serve small uploads 1.4 times and large downloads 1.3 times as fast (bench/peers).
+const FILE_SYSTEM_THREADS = 64;
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'];
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -18,6 +21,8 @@ else runOnOwnNode();
 
 /** Already on a Node that reads TypeScript: goes on in this process. */
 async function runHere() {
+  // Before anything uses the threads, after which it is not looked at again.
+  process.env.UV_THREADPOOL_SIZE ??= String(FILE_SYSTEM_THREADS);
   // Keeps the compiled form of our sources and packages: a start takes half the time.
   module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ingot', 'node'));
   if (process.channel !== undefined) endWithParent();

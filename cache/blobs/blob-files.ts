@@ -119,6 +119,7 @@ export class BlobFiles implements AsyncDisposable {
     await this.#places.run(this.layout.blobPath(digest), async () => {
       if (unless()) return;
       await this.#move(staged);
+      staged.moved();
       this.#failPoints.pass('cas.after_rename');
       await this.#directories.sync(this.layout.blobFolder(digest));
       then();

@@ -67,6 +67,7 @@ export class StagedFile implements AsyncDisposable {
   readonly digest: Digest;
   readonly #handle: FileHandle;
   readonly #onDisposed: () => Promise<void>;
+  #moved = false;
 
   constructor(
     path: string,
@@ -85,8 +86,14 @@ export class StagedFile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await discard(this.path, this.#handle);
+    if (this.#moved) await this.#handle.close();
+    else await discard(this.path, this.#handle);
     await this.#onDisposed();
+  }
+
+  /** Says that it was moved to where it belongs, so that nothing is left to take away. */
+  moved(): void {
+    this.#moved = true;
   }
 }
 

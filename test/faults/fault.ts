@@ -22,6 +22,8 @@ const FAULT_MS = 60_000;
 /** Settings of one fault that differ from the usual. */
 export interface FaultOptions {
   readonly timeoutMs?: number;
+  /** It mostly waits, and may do so beside others of its file. */
+  readonly concurrent?: boolean;
   /** Why it cannot be provoked on this machine; it is then skipped, and says so. */
   readonly skip?: string | undefined;
 }
@@ -34,9 +36,9 @@ export function fault(
   id: `R${number}${number}`,
   title: string,
   run: (saw: Saw, context: TestContext) => Promise<void>,
-  { timeoutMs = FAULT_MS, skip }: FaultOptions = {},
+  { timeoutMs = FAULT_MS, concurrent = false, skip }: FaultOptions = {},
 ): void {
-  test(`${id} ${title}`, { timeout: timeoutMs }, async (context) => {
+  test(`${id} ${title}`, { timeout: timeoutMs, concurrent }, async (context) => {
     const record: FaultRecord = { id, saw: [] };
     context.task.meta.fault = record;
     if (skip !== undefined) {

@@ -34,28 +34,33 @@ async function letGo(cache: ServerUnderFault, clients: number, saw: Saw): Promis
   expect(grown).toBeLessThan(GROWTH_BYTES);
 }
 
-fault('R17', 'clients are stopped in mid-upload and mid-download', async (saw) => {
-  await using data = await tempFolder();
-  await using cache = await ServerUnderFault.start(data.path);
-  const { bytes, digest } = sampleBlob(LARGE, 17_000);
-  await cache.blobs.write(digest, bytesOf(bytes));
-  const { digest: uploaded } = sampleBlob(1_000_000, 17_001);
-  const resourceName = `uploads/${randomUUID()}/blobs/${uploaded}`;
-  await using writer = await StuckClient.start([
-    'write',
-    cache.grpc,
-    resourceName,
-    '17001',
-    '1000000',
-    '500000',
-  ]);
-  await using reader = await StuckClient.start(['read', cache.grpc, `blobs/${digest}`, '100000']);
-  writer.stop();
-  reader.stop();
-  await letGo(cache, 2, saw);
-  expect(await cache.blobs.findMissing([uploaded])).toEqual([uploaded]);
-  saw('nothing of the upload is committed');
-});
+fault(
+  'R17',
+  'clients are stopped in mid-upload and mid-download',
+  async (saw) => {
+    await using data = await tempFolder();
+    await using cache = await ServerUnderFault.start(data.path);
+    const { bytes, digest } = sampleBlob(LARGE, 17_000);
+    await cache.blobs.write(digest, bytesOf(bytes));
+    const { digest: uploaded } = sampleBlob(1_000_000, 17_001);
+    const resourceName = `uploads/${randomUUID()}/blobs/${uploaded}`;
+    await using writer = await StuckClient.start([
+      'write',
+      cache.grpc,
+      resourceName,
+      '17001',
+      '1000000',
+      '500000',
+    ]);
+    await using reader = await StuckClient.start(['read', cache.grpc, `blobs/${digest}`, '100000']);
+    writer.stop();
+    reader.stop();
+    await letGo(cache, 2, saw);
+    expect(await cache.blobs.findMissing([uploaded])).toEqual([uploaded]);
+    saw('nothing of the upload is committed');
+  },
+  { concurrent: true },
+);
 
 const canMakeNetworks =
   process.getuid?.() === 0 &&
@@ -90,5 +95,5 @@ fault(
     await letGo(cache, 2, saw);
     expect(await cache.blobs.findMissing([uploaded])).toEqual([uploaded]);
   },
-  { skip: canMakeNetworks ? undefined : 'a network of its own takes root and iproute2' },
+  { concurrent: true, skip: canMakeNetworks ? undefined : 'a network of its own takes root and iproute2' },
 );
