@@ -59,6 +59,7 @@ export class LoadProgram {
       if (error.code === 1 && error.stdout !== '') return error as { stdout: string };
       throw error;
     });
-    return JSON.parse(output.stdout).rows;
+    // None at all where no wanted row is for these addresses.
+    return JSON.parse(output.stdout).rows ?? [];
   }
 }
