@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { OutgoingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Server } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
@@ -21,6 +22,7 @@ import type { HttpContent, HttpFolderView, HttpRead, HttpView } from './http-exc
 import { HttpMetrics } from './http-metrics.ts';
 import { selectRange } from './http-range.ts';
 import { type HttpTarget, parseHttpTarget } from './http-target.ts';
+import { refuseUnparsed } from './refuse-unparsed.ts';
 import { limitStall, sendBody } from './send-body.ts';
 import { WebDavMethods } from './webdav-methods.ts';
 
@@ -76,6 +78,7 @@ export class HttpCacheServer implements AsyncDisposable {
       requestTimeout: 0,
       bodyLimit: Number.MAX_SAFE_INTEGER,
       forceCloseConnections: 'idle',
+      clientErrorHandler: (error, socket) => refuseUnparsed(error, socket as Socket),
     });
     tls?.onChange((changed) => (this.#app.server as unknown as Server).setSecureContext(changed));
     this.#app.removeAllContentTypeParsers();
