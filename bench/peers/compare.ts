@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import type { Contestant } from './contestant.ts';
 import { LoadProgram, type RowFigures } from './load-program.ts';
-import { compareRows, formatRatioTable, type Pass } from './ratio-table.ts';
+import { compareRows, formatCostTable, formatRatioTable, type Pass } from './ratio-table.ts';
 import { RunningServer } from './running-server.ts';
 
 /** What the caller of a comparison chooses; see README.md for each. */
@@ -67,6 +67,7 @@ export async function compare({ contestants, settings, aimOf }: Comparison): Pro
     const passes = await measureAll({ contestants, settings, folder, signal: stop.signal });
     const rows = compareRows(passes, names, aimOf);
     console.log(formatRatioTable(rows, names, passes));
+    console.log(`\n${formatCostTable(rows, names)}`);
     if (settings.json !== undefined) {
       const machine = { cpu: cpus()[0]?.model, cpus: availableParallelism(), node: process.version };
       await writeFile(
@@ -115,7 +116,11 @@ async function measureOne(
   // What one server left unwritten must not slow the next.
   await promisify(execFile)('sync');
   await using server = await RunningServer.start(contestant, folder, signal);
-  const rows = await load.measure(server.addresses, loadFlags(settings, round), signal);
+  const rows = await load.measure(
+    server.addresses,
+    [...loadFlags(settings, round), '-server-pid', String(server.pid)],
+    signal,
+  );
   for (const { row, errors, firstError } of rows) {
     if (errors > 0) console.error(`${contestant.name}: ${row}: ${errors} errors, the first: ${firstError}`);
   }

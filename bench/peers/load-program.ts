@@ -17,6 +17,11 @@ export interface RowFigures {
   readonly errors: number;
   readonly mismatches: number;
   readonly firstError?: string;
+  /** Processor time of a call, µs: of the server and its children, and of the load program. */
+  readonly serverCpuUs: number;
+  readonly clientCpuUs: number;
+  /** What of all processors' time nobody used, from 0 to 1. */
+  readonly idleShare: number;
 }
 
 /** `HOST:PORT` of what is asked. */

@@ -15,11 +15,15 @@ export interface ComparedRow {
   readonly rates: Readonly<Record<string, number>>;
   readonly p99Ms: Readonly<Record<string, number>>;
   readonly errors: Readonly<Record<string, number>>;
+  /** Processor time; those of {@link RowFigures}. */
+  readonly costs: Readonly<Record<string, Cost>>;
   /** Undefined without a rival that did it free of errors. */
   readonly ratio?: number;
   /** The least that the ratio should be. */
   readonly aim?: number | undefined;
 }
+
+type Cost = Pick<RowFigures, 'serverCpuUs' | 'clientCpuUs' | 'idleShare'>;
 
 /** Compares by row; a contestant with an error in any round, or that was not asked for a row, has no rate in it. */
 export function compareRows(
@@ -33,6 +37,7 @@ export function compareRows(
     const rates: Record<string, number> = {};
     const p99Ms: Record<string, number> = {};
     const errors: Record<string, number> = {};
+    const costs: Record<string, Cost> = {};
     for (const name of names) {
       const figures = passes
         .filter((pass) => pass.contestant === name)
@@ -41,11 +46,16 @@ export function compareRows(
       if (errors[name] > 0 || figures.length === 0) continue;
       rates[name] = median(figures.map((one) => one.rate));
       p99Ms[name] = median(figures.map((one) => one.p99Ms));
+      costs[name] = {
+        serverCpuUs: median(figures.map((one) => one.serverCpuUs)),
+        clientCpuUs: median(figures.map((one) => one.clientCpuUs)),
+        idleShare: median(figures.map((one) => one.idleShare)),
+      };
     }
     const [own = '', ...rivals] = names;
     const best = Math.max(...rivals.map((name) => rates[name] ?? 0));
     const ratio = rates[own] === undefined || best <= 0 ? undefined : rates[own] / best;
-    return { row, unit, rates, p99Ms, errors, ratio, aim: aimOf(first) };
+    return { row, unit, rates, p99Ms, errors, costs, ratio, aim: aimOf(first) };
   });
 }
 
@@ -67,11 +77,29 @@ export function formatRatioTable(
     passes.filter((pass) => pass.contestant === name).map((pass) => pass.peakBytes),
   );
   lines.push(['peak memory', 'MB', ...peaks.map((bytes) => (Math.max(...bytes) / 1e6).toFixed(0))]);
+  return aligned(lines);
+}
+
+/** What a call costs the processors, µs, server and client each, and what share of their time nobody used. */
+export function formatCostTable(rows: readonly ComparedRow[], names: readonly string[]): string {
+  const lines = [['cpu of a call', '', ...names.flatMap((name) => [`${name} µs`, 'client µs', 'idle %'])]];
+  for (const { row, costs } of rows) {
+    const cells = names.flatMap((name) => {
+      const cost = costs[name];
+      if (cost === undefined) return ['-', '-', '-'];
+      return [shown(cost.serverCpuUs), shown(cost.clientCpuUs), (cost.idleShare * 100).toFixed(0)];
+    });
+    lines.push([row, '', ...cells.map((cell) => cell ?? '-')]);
+  }
+  return aligned(lines);
+}
+
+function aligned(lines: readonly (readonly string[])[]): string {
   const widths =
     lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
-  const aligned = (cell: string, column: number) =>
+  const padded = (cell: string, column: number) =>
     column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
-  return lines.map((line) => line.map(aligned).join('  ').trimEnd()).join('\n');
+  return lines.map((line) => line.map(padded).join('  ').trimEnd()).join('\n');
 }
 
 function shown(value: number | undefined): string | undefined {

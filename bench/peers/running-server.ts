@@ -58,9 +58,16 @@ export class RunningServer implements AsyncDisposable {
     return server;
   }
 
+  /** Of the process that was started, which may have children. */
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error(`${this.#child.spawnfile} was not started`);
+    return pid;
+  }
+
   /** The most memory it was ever seen to hold, its child processes included. */
   async peakBytes(): Promise<number> {
-    return this.#child.pid === undefined ? 0 : peakBytesOf(this.#child.pid);
+    return peakBytesOf(this.pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,6 +23,7 @@ type settings struct {
 	huge, streams         bool
 	seed                  uint64
 	callTimeout           time.Duration
+	serverPid             int
 }
 
 // report is what is printed.
@@ -50,6 +51,7 @@ func readFlags() settings {
 	flag.BoolVar(&s.streams, "streams", false, "also read 16 MiB on 1,000 streams at once")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the bytes; two runs with one seed upload the same blobs")
 	flag.DurationVar(&s.callTimeout, "call-timeout", 2*time.Minute, "of one call")
+	flag.IntVar(&s.serverPid, "server-pid", 0, "process under test, for what a call costs it and its children; Linux only")
 	flag.Parse()
 	if (s.address == "" && s.httpAddress == "") || flag.NArg() > 0 || s.connections < 1 || s.inFlight < 1 || s.chunkBytes < 1 {
 		flag.Usage()
@@ -108,7 +110,7 @@ func run(ctx context.Context, s settings) (report, error) {
 	limits := bounds{
 		warmUp:   time.Duration(s.warmUp * float64(time.Second)),
 		measured: time.Duration(s.seconds * float64(time.Second)),
-		inFlight: s.inFlight, callTimeout: s.callTimeout,
+		inFlight: s.inFlight, callTimeout: s.callTimeout, serverPid: s.serverPid,
 	}
 	for _, r := range rows {
 		if wanted(r.name, s.rows) {

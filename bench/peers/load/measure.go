@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,12 +43,19 @@ type figures struct {
 	Errors     int     `json:"errors"`
 	Mismatches int     `json:"mismatches"`
 	FirstError string  `json:"firstError,omitempty"`
+	// Of a call, in microseconds; all threads of the process, in and outside of the kernel.
+	ServerCPUUs float64 `json:"serverCpuUs"`
+	ClientCPUUs float64 `json:"clientCpuUs"`
+	// IdleShare is what of all processors' time nobody used, from 0 to 1.
+	IdleShare float64 `json:"idleShare"`
 }
 
 // bounds of a measurement, from the flags.
 type bounds struct {
 	warmUp, measured, callTimeout time.Duration
 	inFlight                      int
+	// serverPid is 0 when it is not known.
+	serverPid int
 }
 
 // tally is what the goroutines of one row share.
@@ -85,15 +93,37 @@ func measure(ctx context.Context, r row, connections []*connection, limits bound
 		repeat(ctx, r, connections, limits, limits.warmUp, r.callsMax/4, &next, &result)
 		result.tookNs = nil
 	}
+	before, err := usageNow(limits.serverPid)
+	if err != nil {
+		result.fail(err)
+		return result.figures(r, 0)
+	}
 	begin := time.Now()
 	repeat(ctx, r, connections, limits, limits.measured, r.callsMax, &next, &result)
 	took := time.Since(begin)
+	after, err := usageNow(limits.serverPid)
+	if err != nil {
+		result.fail(err)
+	}
 	if r.after != nil && result.errors == 0 {
 		if err := r.after(ctx, connections[0], min(next.Load(), r.callsMax)); err != nil {
 			result.fail(fmt.Errorf("after the row: %w", err))
 		}
 	}
-	return result.figures(r, took)
+	made := result.figures(r, took)
+	made.spend(before, after, took)
+	return made
+}
+
+// spend sets what processors did between the two.
+func (f *figures) spend(before, after usage, took time.Duration) {
+	if f.Calls == 0 {
+		return
+	}
+	perCall := func(spent time.Duration) float64 { return float64(spent.Microseconds()) / float64(f.Calls) }
+	f.ServerCPUUs = perCall(after.server - before.server)
+	f.ClientCPUUs = perCall(after.client - before.client)
+	f.IdleShare = float64(after.idle-before.idle) / (float64(took) * float64(runtime.NumCPU()))
 }
 
 // repeat calls until the time is up or call number callsMax was made, and returns when the last call has ended.
