@@ -15,9 +15,4 @@ export class KeyedMutex {
       release();
     }
   }
-
-  /** Waits for the tasks submitted for the key so far. */
-  async idle(key: string): Promise<void> {
-    await this.#tails.get(key);
-  }
 }

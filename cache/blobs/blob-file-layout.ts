@@ -11,7 +11,7 @@ import {
 const FAN_OUT_DIGITS = 2;
 
 /**
- * Where a file blob store keeps things below its folder, and nothing else knows:
+ * Where BlobFiles keep things below the store's folder, and nothing else knows:
  * `cas-v1/{function}/{two digits}/{hash}` for blobs, `incoming/` for uploads under way, `quarantine/` for damaged
  * blobs. A change of layout changes the version in the name. The hash alone names a file: its length is its size.
  */

@@ -20,11 +20,11 @@ export interface BlobFileReaderDependencies {
   /** Renames to and from a blob's place, by path, exclude each other. */
   readonly places: KeyedMutex;
   /** Called when a damaged file was taken away. */
-  readonly onExpelled?: (digest: Digest) => void;
+  readonly onExpelled: (digest: Digest) => void;
 }
 
 /**
- * The reading half of a file blob store. No byte of a damaged file passes for a blob: a whole blob is hashed as it
+ * The reading half of BlobFiles. No byte of a damaged file passes for a blob: a whole blob is hashed as it
  * is read, one of which a part is read is hashed before, unless this very file was hashed since start.
  */
 export class BlobFileReader {
@@ -35,7 +35,7 @@ export class BlobFileReader {
   readonly #verified = new VerifiedFiles();
   readonly #reads = new OpenReads();
 
-  constructor({ layout, quarantine, places, onExpelled = () => undefined }: BlobFileReaderDependencies) {
+  constructor({ layout, quarantine, places, onExpelled }: BlobFileReaderDependencies) {
     this.#layout = layout;
     this.#quarantine = quarantine;
     this.#places = places;

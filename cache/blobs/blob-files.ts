@@ -34,7 +34,7 @@ export interface BlobFilesDependencies {
   readonly logger: Logger;
   readonly failPoints: FailPoints;
   /** Called when a damaged file was taken away. */
-  readonly onExpelled?: (digest: Digest) => void;
+  readonly onExpelled: (digest: Digest) => void;
 }
 
 /**
@@ -59,7 +59,7 @@ export class BlobFiles implements AsyncDisposable {
       layout: this.layout,
       quarantine: this.quarantine,
       places: this.#places,
-      ...(onExpelled === undefined ? {} : { onExpelled }),
+      onExpelled,
     });
   }
 
@@ -77,11 +77,6 @@ export class BlobFiles implements AsyncDisposable {
   /** The file's length, or undefined when there is none. */
   sizeOf(name: BlobName): Promise<number | undefined> {
     return sizeOf(this.layout.blobPath(name));
-  }
-
-  /** Waits until a rename to or from the blob's place is over: a file just renamed is not durable before. */
-  idle(name: BlobName): Promise<void> {
-    return this.#places.idle(this.layout.blobPath(name));
   }
 
   /** As BlobStore's `read`. */
@@ -127,7 +122,7 @@ export class BlobFiles implements AsyncDisposable {
   }
 
   /** Deletes a blob's file, unless `unless` says no at that moment. */
-  async remove(name: BlobName, unless: () => boolean = () => false): Promise<void> {
+  async remove(name: BlobName, unless: () => boolean): Promise<void> {
     const path = this.layout.blobPath(name);
     await this.#places.run(path, async () => {
       if (unless()) return;

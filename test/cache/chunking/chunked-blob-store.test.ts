@@ -68,7 +68,7 @@ describe('ChunkedBlobStore', () => {
     const bytes = sampleBytes(3 * MIB, 4);
     const { digest, chunks } = await opened.splice(bytes);
     for (const chunk of chunks) {
-      await rm(opened.pathOf(chunk.digest));
+      await opened.lose(chunk.digest);
       expect(await opened.store.findMissing([digest, digest])).toEqual([digest]);
       expect(await readAll(opened.store, digest)).toBeUndefined();
       expect(await readAll(opened.store, digest, { offset: digest.sizeBytes })).toBeUndefined();
@@ -143,7 +143,7 @@ describe('ChunkedBlobStore', () => {
     const bytes = sampleBytes(3 * MIB, 12);
     const { digest, chunks } = await opened.splice(bytes);
     await opened.files.write(digest, bytesOf(bytes));
-    await rm(opened.pathOf(chunks[1]?.digest as Digest));
+    await opened.lose(chunks[1]?.digest);
     expect(await opened.store.findMissing([digest])).toEqual([]);
     expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
   });
@@ -153,7 +153,7 @@ describe('ChunkedBlobStore', () => {
     const blobs = await Promise.all([20, 21, 22].map((seed) => opened.splice(sampleBytes(3 * MIB, seed))));
     const absent = sampleBlob(3 * MIB, 23).digest;
     const gone = blobs[1]?.chunks[0]?.digest as Digest;
-    await rm(opened.pathOf(gone));
+    await opened.lose(gone);
     const asked = [...blobs.map(({ digest }) => digest), absent, gone, absent];
     const missing = await opened.store.findMissing(asked);
     expect(missing.map(String).toSorted()).toEqual([blobs[1]?.digest, absent, gone].map(String).toSorted());
@@ -168,7 +168,7 @@ describe('ChunkedBlobStore', () => {
     expect(
       await lookup.find({ ...digest, hash: sampleBlob(9, 9).digest.hash, digestFunction: 1 }),
     ).toBeUndefined();
-    await rm(opened.pathOf(chunks[0]?.digest as Digest));
+    await opened.lose(chunks[0]?.digest);
     expect(await lookup.find(digest)).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LevelRecords } from '../../../cache/actions/level-records.ts';
 import { EmptyBlobStore } from '../../../cache/blobs/empty-blob-store.ts';
-import { FileBlobStore } from '../../../cache/blobs/file-blob-store.ts';
 import { ChunkedBlobStore } from '../../../cache/chunking/chunked-blob-store.ts';
 import { ChunkedBytes } from '../../../cache/chunking/chunked-bytes.ts';
 import { cutStream } from '../../../cache/chunking/cut-stream.ts';
@@ -10,22 +10,28 @@ import { LevelChunkLists } from '../../../cache/chunking/level-chunk-lists.ts';
 import { Digest } from '../../../core/digest.ts';
 import { silentLogger } from '../../../core/log/logger.ts';
 import { bytesOf } from '../../../core/streams.ts';
-import { tempFolder } from '../../setup/temp-folder.ts';
+import { openDiskStore } from '../disk/open-disk-store.ts';
 
-/** A store of files and chunk lists in a temporary folder. */
+/** A store of blobs, each in a file, and chunk lists in a temporary folder. */
 export async function openChunkedStore() {
-  const folder = await tempFolder();
-  const files = await FileBlobStore.open({ folder: folder.path, logger: silentLogger });
-  const records = await LevelRecords.open({ folder: join(folder.path, 'records'), logger: silentLogger });
+  const disk = await openDiskStore({ smallBlobBytesMax: 0 });
+  const { store: files, pathOf } = disk;
+  const records = await LevelRecords.open({ folder: join(disk.folder, 'records'), logger: silentLogger });
   const lists = await LevelChunkLists.open({ records });
   const store = new EmptyBlobStore(new ChunkedBlobStore({ inner: files, lists }));
   return {
-    folder: folder.path,
     files,
     records,
     lists,
     store,
-    pathOf: ({ hash }: Digest) => join(folder.path, 'cas-v1', 'sha256', hash.slice(0, 2), hash),
+    pathOf,
+    /** Has a blob go, as if it were evicted. */
+    async lose(digest: Digest | undefined) {
+      if (digest === undefined) throw new Error('there is no blob to lose');
+      await rm(pathOf(digest));
+      // The store learns of a file that somebody deleted when it is read.
+      if ((await files.read(digest)) !== undefined) throw new Error(`blob ${digest} is still there`);
+    },
     /** Stores the chunks of the bytes, and then the blob as a list of them. */
     async splice(bytes: Uint8Array) {
       const { digest, chunks } = await cut(bytes);
@@ -36,8 +42,7 @@ export async function openChunkedStore() {
     },
     async [Symbol.asyncDispose]() {
       await records.close();
-      await files.close();
-      await folder[Symbol.asyncDispose]();
+      await disk[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,7 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { CuttingBlobSplitter } from '../../../cache/chunking/cutting-blob-splitter.ts';
-import type { Digest } from '../../../core/digest.ts';
 import { bytesOf } from '../../../core/streams.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { readAll, sampleBytes } from '../bytes.ts';
@@ -18,7 +17,7 @@ describe('CuttingBlobSplitter', () => {
     const { digest, chunks } = await cut(bytes);
     await store.write(digest, bytesOf(bytes));
     await splitter.split(digest, store);
-    for (const index of [0, 2]) await rm(opened.pathOf(chunks[index]?.digest as Digest));
+    for (const index of [0, 2]) await opened.lose(chunks[index]?.digest);
     const list = await splitter.split(digest, store);
     expect(list?.chunks.map(String)).toEqual(chunks.map((chunk) => chunk.digest.toString()));
     for (const chunk of chunks) {
@@ -29,7 +28,7 @@ describe('CuttingBlobSplitter', () => {
   it('knows nothing of a blob whose chunk is gone and which is nowhere as a whole', async () => {
     await using opened = await openChunkedStore();
     const { digest, chunks } = await opened.splice(sampleBytes(4 * MIB, 2));
-    await rm(opened.pathOf(chunks[1]?.digest as Digest));
+    await opened.lose(chunks[1]?.digest);
     expect(await new CuttingBlobSplitter(opened).split(digest, opened.store)).toBeUndefined();
   });
 

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EmptyBlobStore } from '../../../cache/blobs/empty-blob-store.ts';
@@ -33,6 +33,14 @@ blobStoreContract('EmptyBlobStore on DiskBlobStore with tiny segments, opened ag
   };
 });
 
+blobStoreContract('EmptyBlobStore on DiskBlobStore with a file for each blob', async () => {
+  const opened = await openDiskStore({ smallBlobBytesMax: 0 });
+  return {
+    store: new EmptyBlobStore(opened.store),
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  };
+});
+
 const SIZES = [1, 1000, 64 * 1024, 64 * 1024 + 1, 400_000];
 
 describe('DiskBlobStore', () => {
@@ -54,6 +62,21 @@ describe('DiskBlobStore', () => {
         expect((await readAll(opened.store, digest))?.equals(bytes), digest.toString()).toBe(true);
       }
     }
+  });
+
+  it('keeps a large blob in one read-only file, and nothing in incoming', async () => {
+    await using opened = await openDiskStore();
+    const { bytes, digest } = sampleBlob(100_000);
+    await opened.store.write(digest, bytesOf(bytes));
+    expect(await readFile(opened.pathOf(digest))).toEqual(bytes);
+    expect((await stat(opened.pathOf(digest))).mode & 0o777).toBe(0o444);
+    expect(await readdir(join(opened.folder, 'incoming'))).toEqual([]);
+  });
+
+  it('removes what an earlier process left in incoming', async () => {
+    await using opened = await openDiskStore();
+    await opened.reopen(() => writeFile(join(opened.folder, 'incoming', '17'), 'half a blob'));
+    expect(await readdir(join(opened.folder, 'incoming'))).toEqual([]);
   });
 
   it('seals segments, and starts from their sidecars as from the segments themselves', async () => {
@@ -87,6 +110,8 @@ describe('DiskBlobStore', () => {
     await expect(store.read(digest)).rejects.toMatchObject(refusal);
     await expect(store.write(digest, bytesOf(bytes))).rejects.toMatchObject(refusal);
     await expect(store.find({ hash: digest.hash, digestFunction: SHA256 })).rejects.toMatchObject(refusal);
+    const ingesting = store.ingest(bytesOf(bytes), { digestFunction: SHA256, bytesMax: 10 });
+    await expect(ingesting).rejects.toMatchObject(refusal);
   });
 
   it('shares one record or file among a thousand writers of one blob', async () => {
@@ -103,6 +128,27 @@ describe('DiskBlobStore', () => {
       expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
     }
     expect(await readdir(join(opened.folder, 'incoming'))).toEqual([]);
+  });
+
+  it('takes the bytes of two at most of a thousand writers of one large blob', async () => {
+    await using opened = await openDiskStore();
+    const { bytes, digest } = sampleBlob(300_000);
+    let read = 0;
+    async function* counted(): AsyncGenerator<Uint8Array> {
+      for await (const piece of inPieces(bytes)) {
+        read += piece.length;
+        yield piece;
+      }
+    }
+    const most = { files: 0 };
+    const watch = setInterval(async () => {
+      most.files = Math.max(most.files, (await readdir(join(opened.folder, 'incoming'))).length);
+    }, 1);
+    await Promise.all(Array.from({ length: 1000 }, () => opened.store.write(digest, counted())));
+    clearInterval(watch);
+    expect(read).toBeLessThanOrEqual(2 * bytes.length);
+    expect(most.files).toBeLessThanOrEqual(2);
+    expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
   });
 
   it('finds a blob by its hash alone', async () => {
@@ -135,6 +181,7 @@ describe('DiskBlobStore', () => {
       expect(await ingest({ bytesMax: sizeBytes, hash: digest.hash })).toEqual(digest);
       expect(await ingest({ bytesMax: sizeBytes })).toEqual(digest);
       expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
+      expect(await readdir(join(opened.folder, 'incoming'))).toEqual([]);
     });
   }
 

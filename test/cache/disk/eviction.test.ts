@@ -76,7 +76,7 @@ describe('eviction from a DiskBlobStore', () => {
     const files = await fill(opened, 12, 300 * KIB);
     await opened.reopen(async () => {
       for (const [index, { digest }] of files.entries()) {
-        const path = join(opened.folder, 'cas-v1', 'sha256', digest.hash.slice(0, 2), digest.hash);
+        const path = opened.pathOf(digest);
         const hoursAgo = index % 2 === 0 ? 40 : 20;
         await utimes(path, Date.now() / 1000 - hoursAgo * 3600, Date.now() / 1000 - hoursAgo * 3600);
       }
@@ -92,7 +92,7 @@ describe('eviction from a DiskBlobStore', () => {
     await using opened = await openDiskStore(SMALL);
     const [file] = await fill(opened, 1, 300 * KIB);
     const { digest } = file!;
-    const path = join(opened.folder, 'cas-v1', 'sha256', digest.hash.slice(0, 2), digest.hash);
+    const path = opened.pathOf(digest);
     await opened.reopen(() => utimes(path, 1000, 1000));
     await opened.store.findMissing([digest]);
     const { stat } = await import('node:fs/promises');

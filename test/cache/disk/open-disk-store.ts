@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskBlobStore, type DiskBlobStoreDependencies } from '../../../cache/disk/disk-blob-store.ts';
+import type { Digest } from '../../../core/digest.ts';
 import { silentLogger } from '../../../core/log/logger.ts';
 import { tempFolder } from '../../setup/temp-folder.ts';
 
@@ -33,6 +34,8 @@ export async function openDiskStore(options: Options = {}) {
       await changeWhileClosed();
       disk = await open();
     },
+    /** The file of a SHA-256 blob that has one of its own. */
+    pathOf: ({ hash }: Digest) => join(temp.path, 'cas-v1', 'sha256', hash.slice(0, 2), hash),
     /** Names of the segments' files, oldest first. */
     async segmentFiles(ending = '.seg') {
       return (await readdir(segments)).filter((name) => name.endsWith(ending)).sort();

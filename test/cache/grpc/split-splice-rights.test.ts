@@ -17,7 +17,17 @@ const base = { instanceName: 'a', digestFunction: 0 as const, chunkingFunction: 
 /** A call whose method the caller was found to have the right for. */
 function callBy(...rights: readonly Right[]): CallContext {
   const caller = { name: 'ann', rights: new Set(rights), instanceNames: new Set(['a']) };
-  return { caller, signal: new AbortController().signal } as unknown as CallContext;
+  const { signal } = new AbortController();
+  return {
+    caller,
+    signal,
+    throwIfAborted: () => signal.throwIfAborted(),
+    deadlineMs: undefined,
+    metadata: new Map(),
+    peer: '',
+    requestMetadata: undefined,
+    invocationId: undefined,
+  };
 }
 
 async function openService() {

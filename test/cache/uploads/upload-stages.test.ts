@@ -1,7 +1,7 @@
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FileBlobStore } from '../../../cache/blobs/file-blob-store.ts';
+import type { BlobStore } from '../../../cache/blob-store.ts';
 import { PushSource } from '../../../cache/grpc/push-source.ts';
 import type { UploadStage } from '../../../cache/uploads/upload-stage.ts';
 import { UploadStages, type UploadStagesLimits } from '../../../cache/uploads/upload-stages.ts';
@@ -10,18 +10,17 @@ import { cancelled, type IngotError, unavailable } from '../../../core/error.ts'
 import { silentLogger } from '../../../core/log/logger.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { rejection } from '../../setup/rejection.ts';
-import { tempFolder } from '../../setup/temp-folder.ts';
 import { readAll, sampleBlob } from '../bytes.ts';
+import { openDiskStore } from '../disk/open-disk-store.ts';
 import { MemoryBlobStore } from '../memory-blob-store.ts';
 
 const SIZE = 1_000_000;
 
 async function openFolder() {
-  const folder = await tempFolder();
-  const store = await FileBlobStore.open({ folder: folder.path, logger: silentLogger });
-  const uploads = join(folder.path, 'uploads-v1');
+  const opened = await openDiskStore();
+  const uploads = join(opened.folder, 'uploads-v1');
   return {
-    store,
+    store: opened.store,
     uploads,
     open: (limits?: UploadStagesLimits) =>
       UploadStages.open({
@@ -30,15 +29,12 @@ async function openFolder() {
         ...(limits === undefined ? {} : { limits }),
       }),
     files: async () => (await readdir(uploads)).map((name) => name.replace(/^.*\./, '.')).sort(),
-    async [Symbol.asyncDispose]() {
-      await store.close();
-      await folder[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
 }
 
 /** A write of the store that is fed through a stage and ends when it is told to. */
-function begin(store: FileBlobStore, stage: UploadStage, digest: Digest) {
+function begin(store: BlobStore, stage: UploadStage, digest: Digest) {
   const source = new PushSource();
   const controller = new AbortController();
   const written = store.write(digest, stage.source(source), { signal: controller.signal });
