@@ -1,14 +1,9 @@
 import { Digest } from '../../core/digest.ts';
-import {
-  type IngotError,
-  invalidArgument,
-  isIngotError,
-  notFound,
-  permissionDenied,
-} from '../../core/error.ts';
+import { type IngotError, invalidArgument, isIngotError, notFound } from '../../core/error.ts';
 import type { ServiceImplementation } from '../../core/rpc/rpc-service.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { checkActionResult } from '../actions/check-action-result.ts';
+import { checkUpdateEnabled } from '../actions/check-update-enabled.ts';
 import { blobOptionsOf } from './blob-options.ts';
 import { goesAsItIs } from './goes-as-it-is.ts';
 import { inlineOutputs } from './inline-outputs.ts';
@@ -49,7 +44,7 @@ export function actionCacheService({
     async updateActionResult(request, context) {
       const { instanceName, digestFunction, actionResult } = request;
       const { actionCache } = storesOf(instanceName, context.caller);
-      if (!updateEnabled) throw permissionDenied('UpdateActionResult is not open to clients of this cache');
+      checkUpdateEnabled('UpdateActionResult', updateEnabled);
       const actionDigest = Digest.fromMessage(request.actionDigest, digestFunction);
       if (actionResult === undefined) throw invalidArgument('UpdateActionResult: action result is missing');
       checkActionResult(actionResult, actionDigest.digestFunction);

@@ -5,7 +5,7 @@ import type { HttpFolderView, HttpRead } from './http-exchange.ts';
 /** The same for a view with folders: to remove takes what to put takes. */
 export class AuthorisedHttpFolderView extends AuthorisedHttpView<HttpFolderView> implements HttpFolderView {
   async remove(read: HttpRead): Promise<boolean> {
-    this.requirePut(read);
+    this.requirePut(read, 'DELETE');
     return this.inner.remove(read);
   }
 

@@ -33,7 +33,7 @@ export class AuthorisedHttpView<V extends HttpView = HttpView> implements HttpVi
     requireRight(caller, ['read'], `GET /${target.kind}`);
   }
 
-  protected requirePut({ caller, target }: HttpRead): void {
-    requireRight(caller, [this.#putRight], `PUT /${target.kind}`);
+  protected requirePut({ caller, target }: HttpRead, method = 'PUT'): void {
+    requireRight(caller, [this.#putRight], `${method} /${target.kind}`);
   }
 }

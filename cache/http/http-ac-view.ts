@@ -9,9 +9,9 @@ import {
 import type { ActionKey } from '../action-cache.ts';
 import { asActionResult } from '../actions/as-action-result.ts';
 import { checkActionResult } from '../actions/check-action-result.ts';
+import { checkUpdateEnabled } from '../actions/check-update-enabled.ts';
 import type { InstanceStoresOf } from '../grpc/instance-stores.ts';
 import { BodyHead } from './body-head.ts';
-import { checkMayPublish } from './check-may-publish.ts';
 import type { HttpContent, HttpPutStatus, HttpRead, HttpView, HttpWrite } from './http-exchange.ts';
 import type { HttpTarget } from './http-target.ts';
 import type { OpaqueValues } from './opaque-values.ts';
@@ -60,7 +60,7 @@ export class HttpAcView implements HttpView {
     const { storesOf, opaqueValues, updateEnabled } = this.#dependencies;
     const { target, caller, signal } = write;
     const { actionCache } = storesOf(target.instanceName, caller);
-    checkMayPublish('PUT below /ac', { caller, updateEnabled });
+    checkUpdateEnabled('PUT below /ac', updateEnabled);
     using head = await BodyHead.take(write, this.#budget);
     const { whole } = head;
     const result = whole === undefined ? undefined : asActionResult(whole);

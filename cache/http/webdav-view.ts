@@ -1,9 +1,9 @@
 import { invalidArgument } from '../../core/error.ts';
 import { quote } from '../../core/quote.ts';
 import { ByteBudget } from '../../core/rpc/rpc-byte-budget.ts';
+import { checkUpdateEnabled } from '../actions/check-update-enabled.ts';
 import type { OpaqueListed } from '../actions/opaque-entries.ts';
 import { BodyHead } from './body-head.ts';
-import { checkMayPublish } from './check-may-publish.ts';
 import type { HttpContent, HttpFolderView, HttpPutStatus, HttpRead, HttpWrite } from './http-exchange.ts';
 import type { OpaqueValues } from './opaque-values.ts';
 import { isFolderName } from './webdav-name.ts';
@@ -37,7 +37,7 @@ export class WebDavView implements HttpFolderView {
   async put(write: HttpWrite): Promise<HttpPutStatus> {
     const { values, updateEnabled } = this.#dependencies;
     const { name } = write.target;
-    checkMayPublish('PUT below /webdav', { caller: write.caller, updateEnabled });
+    checkUpdateEnabled('PUT below /webdav', updateEnabled);
     if (isFolderName(name)) throw invalidArgument(`PUT ${quote(name)}: that is the name of a folder`);
     using head = await BodyHead.take(write, this.#budget);
     const earlier = await values.digestOf(write);
@@ -47,7 +47,7 @@ export class WebDavView implements HttpFolderView {
 
   async remove(read: HttpRead): Promise<boolean> {
     const { values, updateEnabled } = this.#dependencies;
-    checkMayPublish('DELETE below /webdav', { caller: read.caller, updateEnabled });
+    checkUpdateEnabled('DELETE below /webdav', updateEnabled);
     const digest = await values.digestOf(read);
     if (digest === undefined) return false;
     await values.drop(read, digest);
