@@ -2,16 +2,14 @@ import { hash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { digestFile } from '../../cli/client/file-digest.ts';
 import { fileFactsOf } from '../../cli/client/file-facts.ts';
 import { Digest, DigestHasher } from '../../core/digest.ts';
-import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { ContentAddressableStorageDefinition } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import { ServerUnderFault } from '../faults/server-under-fault.ts';
 import { type Epoch, writeCheckpoint, writeNextEpoch } from '../setup/checkpoint-file.ts';
 import { CountingProxy } from '../setup/counting-proxy.ts';
 import { tempFolder } from '../setup/temp-folder.ts';
-import { CacheProcess } from './cache-process.ts';
 import { ingot } from './cli-process.ts';
 import { UpFarm } from './up-farm.ts';
 
@@ -20,21 +18,21 @@ const MIB = 1024 * 1024;
 const CHECKPOINT_BYTES = (process.env.INGOT_TEST_LONG === '1' ? 1024 : 128) * MIB;
 
 let folder: Awaited<ReturnType<typeof tempFolder>>;
-let cache: CacheProcess;
+let cache: ServerUnderFault;
 let proxy: CountingProxy;
 let firstSentBytes: number;
 const path = (name: string) => join(folder.path, name);
 
 beforeAll(async () => {
   folder = await tempFolder();
-  cache = await CacheProcess.start(path('data'));
-  proxy = await CountingProxy.open(cache.port);
+  cache = await ServerUnderFault.start(path('data'));
+  proxy = await CountingProxy.open(Number(cache.grpc.split(':')[1]));
   await writeCheckpoint(path('first'), CHECKPOINT_BYTES);
   ({ sentBytes: firstSentBytes } = await upload('first'));
 });
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
-  await cache.kill();
+  await cache[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
@@ -77,8 +75,7 @@ describe('the second epoch of a checkpoint', () => {
       expect(back.code).toBe(0);
       expect(await sameFiles(path(name), path(`${name}.back`))).toBe(true);
 
-      await using channel = new RpcChannel({ address: cache.address });
-      const { chunks, bytes } = await readBySplit(channel, await digestOf(name));
+      const { chunks, bytes } = await readBySplit(await digestOf(name));
       expect(chunks).toBeGreaterThan(CHECKPOINT_BYTES / (2 * MIB));
       expect(String(bytes)).toBe(digest);
     });
@@ -106,9 +103,8 @@ describe('a checkpoint that an action writes', () => {
 });
 
 /** The blob put together from the chunks SplitBlob names, hashed; how many there were. */
-async function readBySplit(channel: RpcChannel, digest: Digest) {
-  const cas = channel.client(ContentAddressableStorageDefinition);
-  const store = new GrpcBlobStore({ channel, instanceName: '' });
+async function readBySplit(digest: Digest) {
+  const cas = cache.channel.client(ContentAddressableStorageDefinition);
   const { chunkDigests } = await cas.splitBlob({
     instanceName: '',
     blobDigest: digest.toMessage(),
@@ -117,7 +113,8 @@ async function readBySplit(channel: RpcChannel, digest: Digest) {
   });
   const hasher = new DigestHasher(digest.digestFunction);
   for (const message of chunkDigests) {
-    for await (const bytes of (await store.read(Digest.fromMessage(message))) ?? []) hasher.update(bytes);
+    for await (const bytes of (await cache.blobs.read(Digest.fromMessage(message))) ?? [])
+      hasher.update(bytes);
   }
   return { chunks: chunkDigests.length, bytes: hasher.digest() };
 }

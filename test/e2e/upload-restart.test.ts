@@ -1,8 +1,6 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import { env } from 'node:process';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { restartableSource } from '../../cache/remote/restartable-source.ts';
 import { DigestHasher } from '../../core/digest.ts';
@@ -10,7 +8,8 @@ import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { defaultRetryPolicy } from '../../core/rpc/rpc-retry-policy.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { sampleBytes } from '../cache/bytes.ts';
-import { CacheProcess } from './cache-process.ts';
+import { ServerUnderFault } from '../faults/server-under-fault.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 
 const MIB = 1024 ** 2;
 /** INGOT_TEST_LONG=1: a blob of 1 GiB, and 50 kills. */
@@ -20,18 +19,6 @@ const KILLS = LONG ? 50 : 4;
 const TEST_MS = LONG ? 1_800_000 : 180_000;
 /** What may be lost of an upload in a crash: 16 MiB that were not synced, as much being synced, and what is on its way. */
 const LOST_BYTES_MAX = 40 * MIB;
-
-let data: string;
-let cache: CacheProcess;
-
-beforeEach(async () => {
-  data = await mkdtemp(join(tmpdir(), 'ingot-e2e-'));
-  cache = await CacheProcess.start(data);
-});
-afterEach(async () => {
-  await cache.kill();
-  await rm(data, { recursive: true, force: true });
-});
 
 /** The blob's bytes from an offset on, made as they are read. */
 function* bytesFrom(offset: number): Generator<Buffer> {
@@ -53,6 +40,9 @@ it(`resumes an upload whose cache is killed ${KILLS} times, and never begins it 
   );
   const resumed: { readonly offset: number; readonly sent: number }[] = [];
   let sent = 0;
+  await using data = await tempFolder();
+  await using stack = new AsyncDisposableStack();
+  let cache = stack.use(await ServerUnderFault.start(data.path));
 
   async function* pieces(offset: number): AsyncGenerator<Uint8Array> {
     if (sent > 0) resumed.push({ offset, sent });
@@ -64,13 +54,13 @@ it(`resumes an upload whose cache is killed ${KILLS} times, and never begins it 
       if (at < (kills[0] ?? Number.POSITIVE_INFINITY)) continue;
       kills.splice(0, kills.findLastIndex((point) => point <= at) + 1);
       await cache.kill();
-      cache = await CacheProcess.start(data, { port: cache.port });
+      cache = stack.use(await ServerUnderFault.start(data.path, { at: cache }));
     }
   }
 
   // A restart takes its time on a busy machine.
   const retry = { ...defaultRetryPolicy, attemptsMax: 20 };
-  await using channel = new RpcChannel({ address: cache.address, retry });
+  await using channel = new RpcChannel({ address: cache.grpc, retry });
   const store = new GrpcBlobStore({ channel, instanceName: '', retry });
   await store.write(digest, restartableSource(pieces));
   console.info(
@@ -83,5 +73,5 @@ it(`resumes an upload whose cache is killed ${KILLS} times, and never begins it 
   const seen = new DigestHasher(DigestFunction_Value.SHA256);
   for await (const chunk of (await store.read(digest)) ?? []) seen.update(chunk);
   expect(seen.digest().key).toBe(digest.key);
-  expect(await readdir(join(data, 'cache', 'uploads-v1'))).toEqual([]);
+  expect(await readdir(cache.folder('uploads-v1'))).toEqual([]);
 });

@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect } from 'vitest';
+import { expect } from 'vitest';
 import { actionCacheFailPoints } from '../../cache/actions/level-action-cache.ts';
 import { blobFileFailPoints } from '../../cache/blobs/blob-files.ts';
 import { segmentFailPoints } from '../../cache/disk/segment-log.ts';
@@ -13,39 +12,29 @@ import { bytesOf } from '../../core/streams.ts';
 import { outputFileBlob } from '../../worker/output/output-file.ts';
 import { readAll, sampleBlob } from '../cache/bytes.ts';
 import { actionKey, outputFiles, result, shown } from '../cache/results.ts';
-import { CacheProcess, incomingFiles, verifiedBlobs } from '../e2e/cache-process.ts';
+import { storedBlobs } from '../setup/stored-blobs.ts';
+import { tempFolder } from '../setup/temp-folder.ts';
 import { fault, type Saw } from './fault.ts';
+import { ServerUnderFault } from './server-under-fault.ts';
 
 type SampleBlob = ReturnType<typeof sampleBlob>;
 
 /** How soon a killed cache must serve again. */
 const RESTART_MS = 2000;
 
-let data: string;
-let caches: CacheProcess[] = [];
-
-async function start(options?: Parameters<typeof CacheProcess.start>[1]): Promise<CacheProcess> {
-  const cache = await CacheProcess.start(data, options);
-  caches.push(cache);
-  return cache;
-}
-
-beforeEach(async () => {
-  data = await mkdtemp(join(tmpdir(), 'ingot-e2e-'));
-});
-afterEach(async () => {
-  for (const cache of caches) await cache.kill();
-  caches = [];
-  await rm(data, { recursive: true, force: true });
-});
-
-/** Waits for a cache to die at its fail point, looks at the disk, and starts it again at the same port. */
-async function restart(cache: CacheProcess, saw: Saw): Promise<CacheProcess> {
+/** Waits for a cache to die at its fail point, looks at the disk, and starts it again at the same addresses. */
+async function restart(
+  cache: ServerUnderFault,
+  saw: Saw,
+  flags: readonly string[] = [],
+): Promise<ServerUnderFault> {
   expect(await cache.died()).toBe('SIGKILL');
-  await verifiedBlobs(data);
-  const again = await start({ port: cache.port });
+  await storedBlobs(cache.folder());
+  await using stack = new AsyncDisposableStack();
+  const again = stack.use(await ServerUnderFault.start(cache.data, { at: cache, flags }));
   expect(again.readyMs).toBeLessThan(RESTART_MS);
   saw(`died as asked; every blob on disk was whole; it served again after ${again.readyMs.toFixed(0)} ms`);
+  stack.move();
   return again;
 }
 
@@ -73,37 +62,35 @@ for (const [point, sizes] of POINTS) {
       const early = sampleBlob(isOfFiles ? 20_001 : 300_000, 1);
       const pass = isOfFiles ? 1 : 2;
       const late = sampleBlob(sizeBytes, 2);
-      let cache = await start({ fail: `${point}:${pass}` });
-      await using channel = new RpcChannel({ address: cache.address });
-      const store = new GrpcBlobStore({ channel, instanceName: '' });
+      await using data = await tempFolder();
+      await using cache = await ServerUnderFault.start(data.path, { fail: `${point}:${pass}` });
+      const store = cache.blobs;
       await store.write(early.digest, bytesOf(early.bytes));
       const writing = store.write(late.digest, bytesOf(late.bytes));
-      cache = await restart(cache, saw);
-      try {
-        await writing;
-        expect(await store.findMissing([early.digest, late.digest])).toEqual([]);
-        for (const { digest, bytes } of [early, late]) {
-          expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
-        }
-        expect(await incomingFiles(data)).toEqual([]);
-        saw('the client went on to success; what was acknowledged is there, and incoming/ is empty');
-      } finally {
-        await cache.kill();
+      await using again = await restart(cache, saw);
+      await writing;
+      expect(await store.findMissing([early.digest, late.digest])).toEqual([]);
+      for (const { digest, bytes } of [early, late]) {
+        expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
       }
-      expect([...(await verifiedBlobs(data))].sort()).toEqual([early.digest.hash, late.digest.hash].sort());
+      expect(await readdir(again.folder('incoming'))).toEqual([]);
+      saw('the client went on to success; what was acknowledged is there, and incoming/ is empty');
+      await again.kill();
+      const onDisk = await storedBlobs(again.folder());
+      expect([...onDisk.keys()].sort()).toEqual([early.digest.hash, late.digest.hash].sort());
     });
   }
 }
 
 for (const point of RARE_POINTS) {
   fault('R01', `kill -9 at ${point}`, async (saw) => {
-    const cacheBytes = '8MiB';
-    let cache = await start({ fail: `${point}:2`, cacheBytes });
-    await using channel = new RpcChannel({ address: cache.address });
-    const store = new GrpcBlobStore({ channel, instanceName: '' });
+    await using data = await tempFolder();
+    const flags = ['--cache-bytes', '8MiB'];
+    await using cache = await ServerUnderFault.start(data.path, { fail: `${point}:2`, flags });
+    const store = cache.blobs;
     const blobs: SampleBlob[] = [];
     let dead = false;
-    const died = cache.died().finally(() => {
+    void cache.died().then(() => {
       dead = true;
     });
     const writing = (async () => {
@@ -113,25 +100,18 @@ for (const point of RARE_POINTS) {
         blobs.push(blob);
       }
     })();
-    expect(await died).toBe('SIGKILL');
-    await verifiedBlobs(data);
-    cache = await start({ port: cache.port, cacheBytes });
-    expect(cache.readyMs).toBeLessThan(RESTART_MS);
-    try {
-      await writing;
-      const missing = await store.findMissing(blobs.map(({ digest }) => digest));
-      // Before anything was evicted nothing may be missing; later only what was written first.
-      if (point === 'cas.segment_sealed') expect(missing).toEqual([]);
-      expect(missing.map(String)).toEqual(
-        blobs.slice(0, missing.length).map(({ digest }) => digest.toString()),
-      );
-      for (const { digest, bytes } of blobs.slice(missing.length)) {
-        expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
-      }
-      saw(`${blobs.length} blobs were acknowledged, ${missing.length} of them evicted, the others are whole`);
-    } finally {
-      await cache.kill();
+    await using _again = await restart(cache, saw, flags);
+    await writing;
+    const missing = await store.findMissing(blobs.map(({ digest }) => digest));
+    // Before anything was evicted nothing may be missing; later only what was written first.
+    if (point === 'cas.segment_sealed') expect(missing).toEqual([]);
+    expect(missing.map(String)).toEqual(
+      blobs.slice(0, missing.length).map(({ digest }) => digest.toString()),
+    );
+    for (const { digest, bytes } of blobs.slice(missing.length)) {
+      expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
     }
+    saw(`${blobs.length} blobs were acknowledged, ${missing.length} of them evicted, the others are whole`);
   });
 }
 
@@ -149,40 +129,35 @@ for (const [what, sourceOf] of [
   fault('R01', `kill -9 in the midst of a large upload of ${what}`, async (saw) => {
     const sample = sampleBlob(40_000_000, 3);
     const { bytes, digest } = sample;
-    const path = join(data, 'large');
+    await using data = await tempFolder();
+    const path = join(data.path, 'large');
     await writeFile(path, bytes);
-    let cache = await start({ fail: 'cas.half_written:100' });
-    await using channel = new RpcChannel({ address: cache.address });
-    const store = new GrpcBlobStore({ channel, instanceName: '' });
+    await using cache = await ServerUnderFault.start(data.path, { fail: 'cas.half_written:100' });
+    const store = cache.blobs;
     const writing = store.write(digest, await sourceOf(path, sample));
-    cache = await restart(cache, saw);
-    try {
-      await writing;
-      expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
-    } finally {
-      await cache.kill();
-    }
+    await using _again = await restart(cache, saw);
+    await writing;
+    expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
   });
 }
 
 fault('R01', 'kill -9 in the midst of a download', async (saw) => {
   const { bytes, digest } = sampleBlob(30_000_000, 4);
-  let cache = await start();
-  await using channel = new RpcChannel({ address: cache.address });
-  const store = new GrpcBlobStore({ channel, instanceName: '' });
-  await store.write(digest, bytesOf(bytes));
+  await using data = await tempFolder();
+  await using cache = await ServerUnderFault.start(data.path);
+  await cache.blobs.write(digest, bytesOf(bytes));
   const chunks: Uint8Array[] = [];
   let read = 0;
-  for await (const chunk of (await store.read(digest)) ?? []) {
+  await using stack = new AsyncDisposableStack();
+  for await (const chunk of (await cache.blobs.read(digest)) ?? []) {
     chunks.push(chunk);
     read += chunk.length;
     if (read > 5_000_000 && read < 5_300_000) {
       await cache.kill();
-      cache = await start({ port: cache.port });
+      stack.use(await ServerUnderFault.start(data.path, { at: cache }));
       read = bytes.length;
     }
   }
-  await cache.kill();
   expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
   saw(`the client went on after 5 of ${bytes.length / 1e6} MB and had them all`);
 });
@@ -190,10 +165,9 @@ fault('R01', 'kill -9 in the midst of a download', async (saw) => {
 for (const point of actionCacheFailPoints) {
   fault('R02', `kill -9 at ${point}, filing a result`, async (saw) => {
     const output = sampleBlob(50_000, 5);
-    let cache = await start({ fail: `${point}:2` });
-    await using channel = new RpcChannel({ address: cache.address });
-    const store = new GrpcBlobStore({ channel, instanceName: '' });
-    const actionCache = new GrpcActionCache({ channel });
+    await using data = await tempFolder();
+    await using cache = await ServerUnderFault.start(data.path, { fail: `${point}:2` });
+    const { blobs: store, results: actionCache } = cache;
     const early = actionKey(1);
     const earlyResult = result({ stdoutRaw: Buffer.from('early') });
     await actionCache.put(early, earlyResult);
@@ -201,20 +175,16 @@ for (const point of actionCacheFailPoints) {
     const late = actionKey(2);
     const lateResult = result({ outputFiles: outputFiles({ out: output.digest }) });
     const putting = actionCache.put(late, lateResult);
-    cache = await restart(cache, saw);
-    try {
-      const found = await actionCache.get(late);
-      if (found !== undefined) expect(await store.findMissing([output.digest])).toEqual([]);
-      await putting;
-      expect(shown(await actionCache.get(early))).toEqual(shown(earlyResult));
-      expect(shown(await actionCache.get(late))).toEqual(shown(lateResult));
-      expect((await readAll(store, output.digest))?.equals(output.bytes)).toBe(true);
-      saw(
-        `after the restart the result ${found === undefined ? 'was not' : 'was'} there, its blobs are; filed in the end`,
-      );
-    } finally {
-      await cache.kill();
-    }
+    await using _again = await restart(cache, saw);
+    const found = await actionCache.get(late);
+    if (found !== undefined) expect(await store.findMissing([output.digest])).toEqual([]);
+    await putting;
+    expect(shown(await actionCache.get(early))).toEqual(shown(earlyResult));
+    expect(shown(await actionCache.get(late))).toEqual(shown(lateResult));
+    expect((await readAll(store, output.digest))?.equals(output.bytes)).toBe(true);
+    saw(
+      `after the restart the result ${found === undefined ? 'was not' : 'was'} there, its blobs are; filed in the end`,
+    );
   });
 }
 
@@ -227,13 +197,12 @@ fault('R02', 'kill -9 at any time, six times, of a cache that eight clients writ
   const acknowledged: ReturnType<typeof sampleBlob>[] = [];
   const filed: number[] = [];
   let next = 100;
-  let cache = await start();
+  await using data = await tempFolder();
+  await using stack = new AsyncDisposableStack();
+  let cache = stack.use(await ServerUnderFault.start(data.path));
   for (let round = 0; round < 6; round += 1) {
-    const channel = new RpcChannel({
-      address: cache.address,
-      retry: { attemptsMax: 1, firstBackoffMs: 1, backoffMsMax: 1 },
-    });
     const retry = { attemptsMax: 1, firstBackoffMs: 1, backoffMsMax: 1 };
+    const channel = new RpcChannel({ address: cache.grpc, retry });
     const store = new GrpcBlobStore({ channel, instanceName: '', retry });
     const actionCache = new GrpcActionCache({ channel });
     let running = true;
@@ -254,19 +223,16 @@ fault('R02', 'kill -9 at any time, six times, of a cache that eight clients writ
     running = false;
     await Promise.all(clients);
     await channel.close();
-    const onDisk = await verifiedBlobs(data);
+    const onDisk = await storedBlobs(cache.folder());
     for (const { digest } of acknowledged) expect(onDisk.has(digest.hash), `blob ${digest}`).toBe(true);
-    cache = await start({ port: cache.port });
-    expect(await incomingFiles(data)).toEqual([]);
+    cache = stack.use(await ServerUnderFault.start(data.path, { at: cache }));
+    expect(await readdir(cache.folder('incoming'))).toEqual([]);
   }
-  await using channel = new RpcChannel({ address: cache.address });
-  const store = new GrpcBlobStore({ channel, instanceName: '' });
-  const actionCache = new GrpcActionCache({ channel });
+  const { blobs: store, results: actionCache } = cache;
   for (const { digest, bytes } of acknowledged) {
     expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
   }
   for (const number of filed) expect(await actionCache.get(actionKey(number))).toBeDefined();
   saw(`6 kills, ${acknowledged.length} blobs and ${filed.length} results acknowledged, all there`);
   expect(acknowledged.length).toBeGreaterThan(0);
-  await cache.kill();
 });

@@ -93,6 +93,11 @@ export class ServerUnderFault implements AsyncDisposable {
     return Array.fromAsync(this.channel.client(ExecutionDefinition).execute(request));
   }
 
+  /** Resolves with the signal that it died by. */
+  async died(): Promise<NodeJS.Signals | null> {
+    return (await this.process.ended).signal;
+  }
+
   /** Ends it as a power loss of the process would. */
   async kill(): Promise<void> {
     await this.process.stop('SIGKILL');

@@ -6,7 +6,6 @@ import { expect } from 'vitest';
 import { missingFromResult } from '../../cache/actions/result-closure.ts';
 import { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { isRunning, processFacts } from '../../worker/launcher/process-tree.ts';
-import { incomingFiles } from '../e2e/cache-process.ts';
 import type { Cluster } from './cluster.ts';
 import { entriesOf } from './gated-run.ts';
 import { storedBlobs } from './stored-blobs.ts';
@@ -40,7 +39,7 @@ export async function atRest(cluster: Cluster): Promise<void> {
 
 /** Files of uploads of which the cache itself knows nothing; others may wait two minutes for their client to return. */
 async function uploadsLeft(cluster: Cluster): Promise<string[]> {
-  const files = await incomingFiles(join(cluster.folder, 'cache'));
+  const files = await readdir(join(cluster.folder, 'cache', 'cache', 'incoming'));
   const status = await fetch(`http://${cluster.cache.endpoint('http')}/status`);
   const { uploads } = (await status.json()) as { uploads: number };
   return files.length > uploads ? files : [];
