@@ -1,9 +1,5 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { ServerSecurity } from '../core/auth/server-security.ts';
 import { anonymous } from '../core/caller.ts';
-import { parseFailPoints } from '../core/fail-point.ts';
-import { FolderLock } from '../core/folder-lock.ts';
 import type { Logger } from '../core/log/logger.ts';
 import { gauge, type MetricFamily } from '../core/metrics/metric-family.ts';
 import { MetricRegistry } from '../core/metrics/metric-registry.ts';
@@ -18,9 +14,6 @@ import type { ActionCache } from './action-cache.ts';
 import { ActionCacheByInstance } from './actions/action-cache-by-instance.ts';
 import { CompletenessCheckingActionCache } from './actions/completeness-checking-action-cache.ts';
 import type { DroppableActionCache } from './actions/droppable-action-cache.ts';
-import { actionCacheFailPoints, LevelActionCache } from './actions/level-action-cache.ts';
-import { LevelOpaqueEntries, type OpaqueKeySpace } from './actions/level-opaque-entries.ts';
-import { LevelRecords } from './actions/level-records.ts';
 import { RecentResults } from './actions/recent-results.ts';
 import { RememberingActionCache } from './actions/remembering-action-cache.ts';
 import { authorisedStoresOf } from './authorised/authorised-stores.ts';
@@ -33,34 +26,22 @@ import { SizeLimitedBlobStore } from './blobs/size-limited-blob-store.ts';
 import { ChunkedBlobLookup } from './chunking/chunked-blob-lookup.ts';
 import { ChunkedBlobStore } from './chunking/chunked-blob-store.ts';
 import { CuttingBlobSplitter } from './chunking/cutting-blob-splitter.ts';
-import { chunkListFailPoints, LevelChunkLists } from './chunking/level-chunk-lists.ts';
-import { CodecBudget } from './compression/codec-budget.ts';
-import type { CompressedForms } from './compression/compressed-forms.ts';
-import { LevelFormRecords } from './compression/level-form-records.ts';
-import { StoredForms } from './compression/stored-forms.ts';
 import type { CacheConfig } from './config.ts';
-import { DiskBlobStore, diskBlobStoreFailPoints } from './disk/disk-blob-store.ts';
+import type { DiskBlobStore } from './disk/disk-blob-store.ts';
 import { cacheCapabilities } from './grpc/cache-capabilities.ts';
 import { mountCache } from './grpc/mount-cache.ts';
 import { storesByInstance } from './grpc/stores-by-instance.ts';
-import { defaultWriteSessionLimits, WriteSessions } from './grpc/write-sessions.ts';
+import type { WriteSessions } from './grpc/write-sessions.ts';
 import { CacheHealth } from './health/cache-health.ts';
-import { AuthorisedHttpFolderView } from './http/authorised-http-folder-view.ts';
-import { AuthorisedHttpView } from './http/authorised-http-view.ts';
-import { HttpAcView } from './http/http-ac-view.ts';
-import { type HttpAddress, HttpCacheServer } from './http/http-cache-server.ts';
-import { HttpCasView } from './http/http-cas-view.ts';
-import { OpaqueValues } from './http/opaque-values.ts';
-import { WebDavView } from './http/webdav-view.ts';
-import { DrainableLogStreams } from './logs/drainable-log-streams.ts';
-import { FileLogStreams } from './logs/file-log-streams.ts';
+import { composeHttpServer } from './http/compose-http-server.ts';
+import type { HttpAddress } from './http/http-cache-server.ts';
 import type { ResumableLogStreams } from './logs/resumable-log-streams.ts';
 import { CacheCounters } from './metered/cache-counters.ts';
 import { MeteredActionCache } from './metered/metered-action-cache.ts';
 import { MeteredBlobStore } from './metered/metered-blob-store.ts';
 import { storeMetrics } from './metered/store-metrics.ts';
+import { openStorage } from './open-storage.ts';
 import { openTier, type Tier } from './tier/open-tier.ts';
-import { UploadStages } from './uploads/upload-stages.ts';
 
 /** A running cache, as the other roles of the process and its endpoints use it. */
 export interface Cache {
@@ -81,33 +62,17 @@ export interface Cache {
   listenHttp(address: HttpAddress, security?: ServerSecurity): Promise<HttpAddress>;
 }
 
-/** Compressed forms are blobs of an instance that no client can name: a name on the wire has no NUL. */
-const FORMS_INSTANCE = '\0forms';
-
 /** Opens the cache in `{data}/cache`, which no other process may have open, and registers how to close it. */
 export async function composeCache(
   config: CacheConfig,
   { logger, lifecycle, metrics = new MetricRegistry() }: RoleHost,
 ): Promise<Cache> {
   const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
-  const { folder, disk, records, logStreams, sessions, failPoints } = await openStorage(config, {
-    logger,
-    lifecycle,
-  });
-  const chunkLists = await LevelChunkLists.open({ records, failPoints });
+  const storage = await openStorage(config, { logger, lifecycle });
+  const { folder, disk, records, localResults, chunkLists, forms, logStreams, sessions } = storage;
   const localOf = (instanceName: string) =>
     new ChunkedBlobStore({ inner: disk.forInstance(instanceName), lists: chunkLists });
-  const forms = lifecycle.use(
-    'compressed forms',
-    new StoredForms({
-      records: new LevelFormRecords(records),
-      formStore: disk.forInstance(FORMS_INSTANCE),
-      budget: new CodecBudget(),
-      logger,
-    }),
-  );
   const splitter = new CuttingBlobSplitter({ lists: chunkLists });
-  const localResults = new LevelActionCache({ records, logger, failPoints });
   const host = { logger, lifecycle, metrics };
   const tier = await openTier(config, host, {
     folder,
@@ -155,12 +120,13 @@ export async function composeCache(
         });
         return tier?.lookup(instanceName, local) ?? local;
       };
-      const parts = { ...behind, ingestOf, lookupOf, forms, records, config, logger, metrics, security };
-      const server = composeHttpServer(parts, () => ({
+      const status = () => ({
         store: disk.stats,
         uploads: sessions.size,
         ...(tier === undefined ? {} : { tier: tier.status() }),
-      }));
+      });
+      const parts = { ...behind, ingestOf, lookupOf, forms, records, status };
+      const server = composeHttpServer({ ...parts, config, logger, metrics, security });
       lifecycle.use('HTTP server', server);
       return server.listen(address);
     },
@@ -174,48 +140,6 @@ interface StoresBehind {
   readonly config: CacheConfig;
   readonly logger: Logger;
   readonly metrics: MetricRegistry;
-}
-
-/** Opens what the cache keeps on disk; it is closed in the opposite order. */
-async function openStorage(
-  config: CacheConfig,
-  { logger, lifecycle }: Pick<RoleHost, 'logger' | 'lifecycle'>,
-) {
-  const folder = join(config.data, 'cache');
-  const failPoints = parseFailPoints(config.fail, [
-    ...diskBlobStoreFailPoints,
-    ...actionCacheFailPoints,
-    ...chunkListFailPoints,
-  ]);
-
-  await mkdir(folder, { recursive: true });
-  lifecycle.use('cache folder', await FolderLock.acquire(folder));
-  const stages = lifecycle.use(
-    'upload stages',
-    await UploadStages.open({ folder: join(folder, 'uploads-v1'), logger }),
-  );
-  const disk = lifecycle.use(
-    'blob store',
-    await DiskBlobStore.open({
-      folder,
-      logger,
-      failPoints,
-      limitBytes: config.cacheBytes,
-      besideBytes: () => stages.waitingBytes,
-      invocationTtlMs: config.invocationTtl,
-      scrubBytesPerSecond: config.scrubRate,
-      recentBlobBytes: config.recentBlobBytes,
-      smallBlobBytesMax: config.smallBlobBytes,
-    }),
-  );
-  const records = lifecycle.use(
-    'action cache',
-    await LevelRecords.open({ folder: join(folder, 'ac-v1'), logger }),
-  );
-  const logFiles = await FileLogStreams.open({ folder: join(folder, 'logs'), logger });
-  const logStreams = new DrainableLogStreams(lifecycle.use('log streams', logFiles));
-  const sessions = lifecycle.use('uploads', new WriteSessions(defaultWriteSessionLimits, stages));
-  return { folder, disk, records, logStreams, sessions, failPoints };
 }
 
 /** The stores as clients see them, over those of this machine or of the tier: counted, limited, results complete. */
@@ -253,63 +177,4 @@ function cacheStatus({ actionReads }: CacheCounters, { stats }: DiskBlobStore): 
     actionResultsFound: actionReads.hit,
     actionResultsMissed: actionReads.miss,
   };
-}
-
-interface HttpParts extends Omit<ReturnType<typeof storesBehind>, 'stores'> {
-  readonly forms: CompressedForms;
-  readonly ingestOf: (instanceName: string) => BlobIngest;
-  readonly lookupOf: (instanceName: string) => BlobLookup;
-  readonly records: LevelRecords;
-  readonly config: CacheConfig;
-  readonly logger: Logger;
-  readonly metrics: MetricRegistry;
-  readonly security: ServerSecurity | undefined;
-}
-
-/** The HTTP views; `status` is what /status shows besides the counters. */
-function composeHttpServer(
-  {
-    counters,
-    health,
-    storesOf,
-    ingestOf,
-    lookupOf,
-    records,
-    config,
-    logger,
-    metrics,
-    security,
-    forms,
-  }: HttpParts,
-  status: () => object,
-): HttpCacheServer {
-  const { blobBytesMax, actionCacheUpdates: updateEnabled } = config;
-  const shared = { storesOf, ingestOf, blobBytesMax };
-  const valuesIn = (keySpace: OpaqueKeySpace) =>
-    new OpaqueValues({ ...shared, entries: new LevelOpaqueEntries(records, keySpace) });
-  return new HttpCacheServer({
-    cas: new AuthorisedHttpView({
-      inner: new HttpCasView({ ...shared, lookupOf, forms }),
-      putRight: 'write',
-    }),
-    ac: new AuthorisedHttpView({
-      inner: new HttpAcView({ storesOf, opaqueValues: valuesIn('opaque'), updateEnabled }),
-      putRight: 'publish',
-    }),
-    // Whoever reads a value trusts who put it there, as with action results.
-    webdav: new AuthorisedHttpFolderView({
-      inner: new WebDavView({ values: valuesIn('webdav'), updateEnabled }),
-      putRight: 'publish',
-    }),
-    blobBytesMax,
-    status: () => ({
-      uptimeSeconds: Math.floor(process.uptime()),
-      ...counters.summary(),
-      ...status(),
-    }),
-    problem: () => health.problem(),
-    metrics,
-    logger,
-    security,
-  });
 }
