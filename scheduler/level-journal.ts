@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Level } from 'level';
 import { openRecord, sealRecord } from '../cache/actions/record-checksum.ts';
-import { failedPrecondition, type IngotError, internal, resourceExhausted } from '../core/error.ts';
+import { failedPrecondition, type IngotError, internal } from '../core/error.ts';
+import { diskFull } from '../core/file-error.ts';
 import { GroupCommit } from '../core/group-commit.ts';
 import type { Logger } from '../core/log/logger.ts';
 import { OperationRecord } from '../proto/gen/ingot/v1/journal.ts';
@@ -178,7 +179,7 @@ function openError(error: unknown, folder: string): IngotError {
 function writeError(error: unknown, folder: string): IngotError {
   // LevelDB has no code of its own for a full disk, only the system's words.
   if (error instanceof Error && /no space left|quota exceeded/i.test(causeOf(error).message)) {
-    return resourceExhausted(`Write journal ${folder}: no space is left on the disk`, { cause: error });
+    return diskFull(error, `Write journal ${folder}`);
   }
   return internal(`Write journal ${folder}: the database failed`, { cause: error });
 }

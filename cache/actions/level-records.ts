@@ -1,7 +1,8 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
-import { failedPrecondition, type IngotError, internal, resourceExhausted } from '../../core/error.ts';
+import { failedPrecondition, type IngotError, internal } from '../../core/error.ts';
+import { diskFull } from '../../core/file-error.ts';
 import { GroupCommit } from '../../core/group-commit.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import { openRecord, sealRecord } from './record-checksum.ts';
@@ -250,7 +251,7 @@ function openError(error: unknown, folder: string): IngotError {
 function writeError(error: unknown): IngotError {
   // LevelDB has no code of its own for a full disk, only the system's words.
   if (error instanceof Error && /no space left|quota exceeded/i.test(error.message)) {
-    return resourceExhausted('Write a record: no space is left on the disk', { cause: error });
+    return diskFull(error, 'Write a record');
   }
   return internal('Write a record: the database failed', { cause: error });
 }

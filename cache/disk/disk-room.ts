@@ -1,6 +1,6 @@
 import { type IngotError, resourceExhausted } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
-import { systemCodeOf } from '../../core/file-error.ts';
+import { diskFull, systemCodeOf } from '../../core/file-error.ts';
 
 /** Above this share of the limit eviction begins by itself, so that writers seldom wait for it. */
 const HIGH_WATER = 0.97;
@@ -79,10 +79,7 @@ export class DiskRoom {
     const { storedBytes, evictTo } = this.#dependencies;
     const stored = storedBytes();
     await evictTo(Math.max(0, stored - Math.max(FULL_DISK_BYTES_MIN, stored * FULL_DISK_SHARE)));
-    return resourceExhausted(`Write ${what}: no space is left on the disk`, {
-      cause: error,
-      details: [retryInfo(RETRY_MS)],
-    });
+    return diskFull(error, `Write ${what}`);
   }
 
   #full(what: string): IngotError {

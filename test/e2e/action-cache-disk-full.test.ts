@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { LevelRecords } from '../../cache/actions/level-records.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { recordingLogger } from '../setup/recording-logger.ts';
 import { rejection } from '../setup/rejection.ts';
@@ -25,9 +26,10 @@ test.runIf(process.getuid?.() === 0)(
     const large = Buffer.alloc(1024 * 1024);
     for (const _time of [1, 2, 3]) {
       const error = await rejection(records.put('large', large));
-      expect([error.code, error.message]).toEqual([
+      expect([error.code, error.message, error.details]).toEqual([
         Code.RESOURCE_EXHAUSTED,
         'Write a record: no space is left on the disk',
+        [retryInfo(5000)],
       ]);
       expect(Buffer.from((await records.get('before')) ?? []).toString()).toBe('kept');
     }

@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { retryInfo } from '../../core/error-details.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { LevelJournal } from '../../scheduler/level-journal.ts';
 import { journalRecord, loadAll } from '../scheduler/journal-contract.ts';
@@ -25,9 +26,10 @@ test.runIf(process.getuid?.() === 0)(
     await writeFile(filler, Buffer.alloc(DISK_BYTES)).catch(() => undefined);
     const large = { ...journalRecord('large'), instanceName: 'x'.repeat(1024 * 1024) };
     const error = await rejection(journal.commit([large], []));
-    expect([error.code, error.message]).toEqual([
+    expect([error.code, error.message, error.details]).toEqual([
       Code.RESOURCE_EXHAUSTED,
       `Write journal ${folder}: no space is left on the disk`,
+      [retryInfo(5000)],
     ]);
 
     await rm(filler);

@@ -2,6 +2,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { DiskBlobStore } from '../../cache/disk/disk-blob-store.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import { bytesOf } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { inPieces, readAll, sampleBlob } from '../cache/bytes.ts';
@@ -77,9 +78,10 @@ for (const [what, invocationId] of [
           } catch (error) {
             refused += 1;
             const seen = await rejection(Promise.reject(error));
-            expect([seen.code, seen.message]).toEqual([
+            expect([seen.code, seen.message, seen.details]).toEqual([
               Code.RESOURCE_EXHAUSTED,
               expect.stringMatching(/^Write .*: no space is left on the disk$/),
+              [retryInfo(5000)],
             ]);
             expect(await store.findMissing([digest])).toEqual([digest]);
           }
