@@ -2,6 +2,7 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { throwIfOver } from '../../core/abort.ts';
 import { Digest } from '../../core/digest.ts';
 import { unavailable } from '../../core/error.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import { fileError } from '../../core/file-error.ts';
 import type { Logger } from '../../core/log/logger.ts';
@@ -35,6 +36,8 @@ const DEFAULT_SHARE = 0.8;
 const SMALL_BLOB_BYTES_MAX = 64 * 1024;
 /** Eviction goes on to this share of the limit, so that it is not begun anew for each write. */
 const LOW_WATER = 0.9;
+/** What clients of a cache that closes are told to wait: another process may take its place. */
+const CLOSED_RETRY_MS = 1_000;
 
 /** Where a process can be made to die while it stores a blob. */
 export const diskBlobStoreFailPoints = [...segmentFailPoints, ...blobFileFailPoints] as const;
@@ -251,6 +254,7 @@ export class DiskBlobStore implements AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw unavailable('the blob store is closed');
+    if (!this.#closed) return;
+    throw unavailable('the blob store is closed', { details: [retryInfo(CLOSED_RETRY_MS)] });
   }
 }

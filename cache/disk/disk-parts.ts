@@ -1,5 +1,6 @@
 import type { Digest } from '../../core/digest.ts';
 import { unavailable } from '../../core/error.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import type { FailPoints } from '../../core/fail-point.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import { BlobFiles } from '../blobs/blob-files.ts';
@@ -12,6 +13,8 @@ import { SegmentBlobs } from './segment-blobs.ts';
 
 /** Where blobs are moved in from a store that had no segments: it had no instances either. */
 const DEFAULT_INSTANCE = 0;
+/** How long a client is asked to wait before it sends a blob again that was evicted as it came: as good as not at all. */
+const GONE_RETRY_MS = 100;
 
 /** What {@link DiskParts} depend on. */
 export interface DiskPartsDependencies {
@@ -99,7 +102,9 @@ export class DiskParts implements AsyncDisposable {
     if (this.visible(instance, digest) >= 0) return;
     await this.segments.link(digest, instance);
     if (this.visible(instance, digest) >= 0) return;
-    throw unavailable(`Write ${digest}: it went while it was stored, send it again`);
+    throw unavailable(`Write ${digest}: it went while it was stored, send it again`, {
+      details: [retryInfo(GONE_RETRY_MS)],
+    });
   }
 
   /** Waits for what is under way and closes the files. */

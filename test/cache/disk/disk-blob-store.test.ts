@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EmptyBlobStore } from '../../../cache/blobs/empty-blob-store.ts';
 import { Digest, digestFunctions } from '../../../core/digest.ts';
+import { retryInfo } from '../../../core/error-details.ts';
 import { bytesOf } from '../../../core/streams.ts';
 import { DigestFunction_Value } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
@@ -100,11 +101,15 @@ describe('DiskBlobStore', () => {
     expect((await opened.segmentFiles('.idx')).length).toBe(segments.length - 1);
   });
 
-  it('answers UNAVAILABLE once it is closed', async () => {
+  it('answers UNAVAILABLE once it is closed, and says when to try again', async () => {
     await using opened = await openDiskStore();
     const { bytes, digest } = sampleBlob(10);
     await opened.disk.close();
-    const refusal = { code: Code.UNAVAILABLE, message: 'the blob store is closed' };
+    const refusal = {
+      code: Code.UNAVAILABLE,
+      message: 'the blob store is closed',
+      details: [retryInfo(1000)],
+    };
     const { store } = opened;
     await expect(store.findMissing([digest])).rejects.toMatchObject(refusal);
     await expect(store.read(digest)).rejects.toMatchObject(refusal);
