@@ -1,6 +1,7 @@
 import { delay, throwIfAborted } from '../../core/abort.ts';
 import { CircuitBreaker } from '../../core/circuit-breaker.ts';
 import { type IngotError, isIngotError, unavailable } from '../../core/error.ts';
+import { retryInfo } from '../../core/error-details.ts';
 import type { HashWords } from '../../core/hash-words.ts';
 import type { IoOptions } from '../../core/io-options.ts';
 import type { Logger } from '../../core/log/logger.ts';
@@ -87,7 +88,7 @@ export class CacheNodes {
     }, options);
   }
 
-  /** Repeats a task that found every node away; with patience for a restart. */
+  /** Repeats a task that found every node away; with patience for a restart. Its last failure says when to try again. */
   async patiently<R>(
     task: () => Promise<R>,
     { signal, mayRepeat }: IoOptions & { mayRepeat?(): boolean } = {},
@@ -96,11 +97,14 @@ export class CacheNodes {
       try {
         return await task();
       } catch (error) {
-        const isOver = !isIngotError(error) || !isAway(error) || mayRepeat?.() === false;
-        const delayMs = isOver
-          ? undefined
-          : retryDelayMs(this.#retry, attempt, { error, random: this.#random });
-        if (delayMs === undefined) throw error;
+        if (!isIngotError(error) || !isAway(error)) throw error;
+        const delayMs =
+          mayRepeat?.() === false
+            ? undefined
+            : retryDelayMs(this.#retry, attempt, { error, random: this.#random });
+        // By then a node that is passed over is asked again.
+        if (delayMs === undefined)
+          throw unavailable(error.message, { cause: error, details: [retryInfo(OPEN_MS)] });
         await delay(delayMs, { signal });
       }
     }

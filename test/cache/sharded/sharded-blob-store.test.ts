@@ -75,16 +75,15 @@ describe('ShardedBlobStore', () => {
     expect(await sharded.store.findMissing(others.map(({ digest }) => digest))).toEqual([]);
   });
 
-  it('is UNAVAILABLE when every node is away, after trying again', async () => {
+  it('is UNAVAILABLE when every node is away, after trying again, and says when to come back', async () => {
     const sharded = openSharded();
     for (const node of sharded.list) node.goAway();
     const { bytes, digest } = sampleBlob(100, 300);
-    const refusal = { code: Code.UNAVAILABLE, message: expect.stringMatching(/:8982 cannot be reached$/) };
-    await expect(sharded.store.findMissing([digest])).rejects.toMatchObject(refusal);
-    await expect(sharded.store.read(digest)).rejects.toMatchObject({ code: Code.UNAVAILABLE });
-    await expect(sharded.store.write(digest, bytesOf(bytes))).rejects.toMatchObject({
-      code: Code.UNAVAILABLE,
-    });
+    const refusal = { code: Code.UNAVAILABLE, details: [retryInfo(5000)] };
+    const message = expect.stringMatching(/:8982 cannot be reached$/);
+    await expect(sharded.store.findMissing([digest])).rejects.toMatchObject({ ...refusal, message });
+    await expect(sharded.store.read(digest)).rejects.toMatchObject(refusal);
+    await expect(sharded.store.write(digest, bytesOf(bytes))).rejects.toMatchObject(refusal);
   });
 
   it('sends a large upload to another node only when its source can be had again', async () => {
@@ -102,7 +101,10 @@ describe('ShardedBlobStore', () => {
     const streamed = openSharded();
     away(streamed);
     const oneTime = inPieces(bytes, 300_000);
-    await expect(streamed.store.write(digest, oneTime)).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+    await expect(streamed.store.write(digest, oneTime)).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+      details: [retryInfo(5000)],
+    });
     expect(await streamed.store.findMissing([digest])).toEqual([digest]);
     // The next try goes elsewhere once the node is known to be away.
     for (let attempt = 0; attempt < 3; attempt += 1) {
