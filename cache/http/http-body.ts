@@ -21,6 +21,9 @@ export class HttpBody {
   readonly #response: ServerResponse;
   readonly #bytesMax: number;
   readonly #onReceived: (bytes: number) => void;
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #begun = false;
+  #receivedBytes = 0;
   #isTooLarge: boolean;
 
   constructor(request: IncomingMessage, response: ServerResponse, { bytesMax, onReceived }: HttpBodyOptions) {
@@ -28,6 +31,8 @@ export class HttpBody {
     this.#response = response;
     this.#bytesMax = bytesMax;
     this.#onReceived = onReceived;
+    // A store that needs no more bytes leaves the body; the connection must live on for the answer.
+    this.#chunks = request.iterator({ destroyOnReturn: false });
     this.contentBytes = parseLength(request.headers['content-length']);
     this.#isTooLarge = this.contentBytes !== undefined && this.contentBytes > bytesMax;
   }
@@ -38,32 +43,49 @@ export class HttpBody {
   }
 
   async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
-    if (waitsForLeave(this.#request)) {
-      this.#response.writeContinue();
-      this.#response.removeHeader('connection');
+    this.#begin();
+    for (;;) {
+      const chunk = await this.#next();
+      if (chunk === undefined) return;
+      yield chunk;
     }
-    let sizeBytes = 0;
-    let isWaiting = true;
-    // While the store has a piece the client has nothing to answer for.
-    const timer = setTimeout(() => (isWaiting ? this.#request.destroy() : timer.refresh()), STALLED_MS);
+  }
+
+  /**
+   * Reads what is left of the body of a PUT that went well, as when another upload of the blob was done first: few
+   * clients can take an answer while they send. One that still waits for leave to send is spared it.
+   */
+  async finish(): Promise<void> {
+    if (!this.#begun && expectsContinue(this.#request)) return;
+    this.#begin();
+    while ((await this.#next()) !== undefined);
+  }
+
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    if (!waitsForLeave(this.#request)) return;
+    this.#response.writeContinue();
+    this.#response.removeHeader('connection');
+  }
+
+  /** The next piece, undefined at the end. Only this is timed: while the store has a piece, nobody waits for the client. */
+  async #next(): Promise<Uint8Array | undefined> {
+    const timer = setTimeout(() => this.#request.destroy(), STALLED_MS);
+    let next: IteratorResult<Uint8Array>;
     try {
-      // A store that needs no more bytes leaves the body; the connection must live on for the answer.
-      for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) {
-        sizeBytes += chunk.byteLength;
-        this.#onReceived(chunk.byteLength);
-        this.#isTooLarge ||= sizeBytes > this.#bytesMax;
-        if (this.#isTooLarge) break;
-        isWaiting = false;
-        yield chunk;
-        isWaiting = true;
-        timer.refresh();
-      }
+      next = await this.#chunks.next();
     } catch (cause) {
       throw cancelled('the HTTP client broke off its upload', { cause });
     } finally {
       clearTimeout(timer);
     }
+    if (next.done) return undefined;
+    this.#receivedBytes += next.value.byteLength;
+    this.#onReceived(next.value.byteLength);
+    this.#isTooLarge ||= this.#receivedBytes > this.#bytesMax;
     if (this.#isTooLarge) throw outOfRange(`more than ${this.#bytesMax} bytes arrived`);
+    return next.value;
   }
 }
 
@@ -73,9 +95,13 @@ export class HttpBody {
  * for 40 ms unless something goes the other way. An interim answer, which every HTTP/1.1 client must take, is that
  * something. It goes to ccache only, since not all clients do what they must.
  */
-function waitsForLeave({ headers }: IncomingMessage): boolean {
-  const { expect = '', 'user-agent': userAgent = '', 'content-length': contentLength } = headers;
-  return /^100-continue$/i.test(expect) || (userAgent.startsWith('ccache/') && contentLength !== '0');
+function waitsForLeave(request: IncomingMessage): boolean {
+  const { 'user-agent': userAgent = '', 'content-length': contentLength } = request.headers;
+  return expectsContinue(request) || (userAgent.startsWith('ccache/') && contentLength !== '0');
+}
+
+function expectsContinue({ headers: { expect = '' } }: IncomingMessage): boolean {
+  return /^100-continue$/i.test(expect);
 }
 
 /** Node has seen to it that it is a number and not beside chunked encoding. */

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict';
 import type { OutgoingHttpHeaders } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Server } from 'node:tls';
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type LinkedAbort, linkedAbort } from '../../core/abort.ts';
 import { anonymousAuthenticator } from '../../core/auth/anonymous-authenticator.ts';
 import { requireInstance, requireRight } from '../../core/auth/require-right.ts';
 import type { ServerSecurity } from '../../core/auth/server-security.ts';
-import { cancelled, isIngotError, notFound, toIngotError } from '../../core/error.ts';
+import {
+  cancelled,
+  invalidArgument,
+  isIngotError,
+  notFound,
+  toIngotError,
+  unavailable,
+} from '../../core/error.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import type { MetricRegistry } from '../../core/metrics/metric-registry.ts';
 import { PROMETHEUS_TYPE } from '../../core/metrics/prometheus-text.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { acceptsZstd } from './accepts-zstd.ts';
+import { httpApp } from './http-app.ts';
 import { HttpBody } from './http-body.ts';
 import { HttpCallers } from './http-callers.ts';
 import { formatEntityTag, hasAlready, rangeHeader } from './http-conditions.ts';
@@ -22,7 +28,7 @@ import type { HttpContent, HttpFolderView, HttpRead, HttpView } from './http-exc
 import { HttpMetrics } from './http-metrics.ts';
 import { selectRange } from './http-range.ts';
 import { type HttpTarget, parseHttpTarget } from './http-target.ts';
-import { refuseUnparsed } from './refuse-unparsed.ts';
+import { refuseRequest } from './refuse-request.ts';
 import { limitStall, sendBody } from './send-body.ts';
 import { WebDavMethods } from './webdav-methods.ts';
 
@@ -65,31 +71,14 @@ export class HttpCacheServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
   readonly #metrics = new HttpMetrics();
   readonly #callers: HttpCallers;
+  #closing = false;
 
   constructor(dependencies: HttpCacheServerDependencies) {
     this.#dependencies = dependencies;
     const { logger, security: { authenticator = anonymousAuthenticator, tls } = {} } = dependencies;
     this.#callers = new HttpCallers({ authenticator, logger, publicPaths: PUBLIC_PATHS });
-    this.#app = fastify({
-      ...(tls === undefined ? {} : { https: tls.options }),
-      exposeHeadRoutes: false,
-      // Who is waited for has limits of its own: see HttpBody and sendBody. Our own work may take longer.
-      connectionTimeout: 0,
-      requestTimeout: 0,
-      bodyLimit: Number.MAX_SAFE_INTEGER,
-      forceCloseConnections: 'idle',
-      clientErrorHandler: (error, socket) => refuseUnparsed(error, socket as Socket),
-    });
-    tls?.onChange((changed) => (this.#app.server as unknown as Server).setSecureContext(changed));
-    this.#app.removeAllContentTypeParsers();
-    this.#app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-    // The head of a PUT is judged before its sender is told to go on (see HttpBody). One that is refused may or may
-    // not send its body nonetheless, and then nobody knows where its next request begins.
-    this.#app.server.on('checkContinue', (request, response) => {
-      response.setHeader('connection', 'close');
-      this.#app.server.emit('request', request, response);
-    });
-    this.#app.addHook('onRequest', async (request, reply) => this.#measure(request, reply));
+    this.#app = httpApp({ tls, onError: (error, request, reply) => this.#fail(error, request, reply) });
+    this.#app.addHook('onRequest', async (request, reply) => this.#begin(request, reply));
     this.#callers.watch(this.#app);
     dependencies.metrics.add(this.#metrics);
     this.#app.get('/healthz', (_request, reply) => this.#health(reply));
@@ -108,7 +97,6 @@ export class HttpCacheServer implements AsyncDisposable {
       view: dependencies.webdav,
       readOf: (request, reply) => this.#readOf(request, reply),
     }).mount(this.#app);
-    this.#app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
     this.#app.setNotFoundHandler((request, reply) =>
       this.#fail(notFound(`${request.method} is not for ${request.url.slice(0, 100)}`), request, reply),
     );
@@ -124,6 +112,7 @@ export class HttpCacheServer implements AsyncDisposable {
 
   /** Takes nothing new and waits for the answers under way. */
   async close(): Promise<void> {
+    this.#closing = true;
     await this.#app.close();
     this.#callers[Symbol.dispose]();
   }
@@ -196,7 +185,8 @@ export class HttpCacheServer implements AsyncDisposable {
     const encoding = request.headers['content-encoding'] ?? 'identity';
     const isZstd = encoding === 'zstd' && read.target.kind === 'cas';
     if (encoding !== 'identity' && !isZstd) {
-      return reply.code(415).send(`content-encoding ${encoding} is not supported\n`);
+      const text = `content-encoding ${encoding} is not supported\n`;
+      return refuseRequest(request, reply, { status: 415, text });
     }
     const { blobBytesMax } = this.#dependencies;
     const body = new HttpBody(request.raw, reply.raw, {
@@ -205,7 +195,8 @@ export class HttpCacheServer implements AsyncDisposable {
         this.#metrics.receivedBytes += bytes;
       },
     });
-    const tooLarge = () => reply.code(413).send(`at most ${blobBytesMax} bytes are accepted\n`);
+    const tooLarge = () =>
+      refuseRequest(request, reply, { status: 413, text: `at most ${blobBytesMax} bytes are accepted\n` });
     if (body.isTooLarge) return tooLarge();
     const { contentBytes } = body;
     try {
@@ -215,9 +206,10 @@ export class HttpCacheServer implements AsyncDisposable {
         body: body.bytes(),
         encoding: isZstd ? 'zstd' : undefined,
       });
+      await body.finish();
       return reply.code(status).send();
     } catch (error) {
-      if (body.isTooLarge) return tooLarge();
+      if (body.isTooLarge) return await tooLarge();
       throw error;
     }
   }
@@ -246,12 +238,15 @@ export class HttpCacheServer implements AsyncDisposable {
     return problem === undefined ? reply.send('ok\n') : reply.code(503).send(`${problem}\n`);
   }
 
-  #measure({ method, url }: FastifyRequest, { raw }: FastifyReply): void {
+  #begin({ method, url }: FastifyRequest, { raw }: FastifyReply): void {
     const startMs = performance.now();
     raw.once('close', () => {
-      const status = raw.writableFinished ? raw.statusCode : CLIENT_LEFT;
+      // Who is refused may leave as soon as it knows.
+      const isAnswered = raw.writableFinished || (raw.headersSent && raw.statusCode >= 400);
+      const status = isAnswered ? raw.statusCode : CLIENT_LEFT;
       this.#metrics.ended({ method, url, status, seconds: (performance.now() - startMs) / 1000 });
     });
+    if (this.#closing) throw unavailable('the cache is shutting down');
   }
 
   #readOf(request: FastifyRequest, reply: FastifyReply): HttpRead {
@@ -267,8 +262,9 @@ export class HttpCacheServer implements AsyncDisposable {
     return this.#dependencies[kind];
   }
 
-  #fail(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const { status, body, retryAfterSeconds } = httpError(error);
+  #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const error = isRefusedByFastify(thrown) ? invalidArgument(thrown.message) : thrown;
+    const { status, body: text, retryAfterSeconds } = httpError(error);
     this.#callers.audit(request, toIngotError(error));
     if (status === UNAUTHORIZED)
       reply.header('www-authenticate', 'Bearer realm="ingot", Basic realm="ingot"');
@@ -279,11 +275,16 @@ export class HttpCacheServer implements AsyncDisposable {
       );
     }
     if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
-    return reply.code(status).type('text/plain; charset=utf-8').send(body);
+    return refuseRequest(request, reply, { status, text });
   }
 }
 
 const UNAUTHORIZED = 401;
+
+/** What Fastify finds wrong with a request before any of ours sees it, such as an address that cannot be decoded. */
+function isRefusedByFastify(error: unknown): error is FastifyError {
+  return error instanceof Error && 'statusCode' in error && Number(error.statusCode) < 500;
+}
 
 function untilClosed(reply: FastifyReply): LinkedAbort {
   const abort = linkedAbort();

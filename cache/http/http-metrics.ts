@@ -59,7 +59,11 @@ export class HttpMetrics implements MetricSource {
         'From the head of a request to the end of its answer.',
         routes.map(({ view, method, seconds }) => ({ labels: { view, method }, histogram: seconds })),
       ),
-      counter('ingot_http_received_bytes_total', 'Bytes of request bodies.', this.receivedBytes),
+      counter(
+        'ingot_http_received_bytes_total',
+        'Bytes of PUT bodies that were read for their values.',
+        this.receivedBytes,
+      ),
       counter('ingot_http_sent_bytes_total', 'Bytes of values in answers.', this.sentBytes),
     ];
   }

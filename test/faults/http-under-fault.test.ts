@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
+import { bytesOf } from '../../core/streams.ts';
 import { sampleBlob } from '../cache/bytes.ts';
+import { chunked, RawHttp } from '../setup/raw-http.ts';
 import { ScrapedMetrics } from '../setup/scraped-metrics.ts';
+import { smallDisk } from '../setup/small-disk.ts';
 import { tempFolder } from '../setup/temp-folder.ts';
 import { flipBit, placesOf } from './damage-blob.ts';
 import { fault } from './fault.ts';
@@ -45,6 +48,11 @@ async function get(path: string, of = cache): Promise<{ status: number; bytes: B
   return { status: response.status, bytes };
 }
 
+async function gives(of: ServerUnderFault, path: string, bytes: Buffer): Promise<boolean> {
+  const seen = await get(path, of);
+  return seen.bytes !== 'broken' && seen.bytes.equals(bytes);
+}
+
 async function metric(sample: string, of = cache): Promise<number | undefined> {
   return new ScrapedMetrics(await (await fetch(url('/metrics', of))).text()).value(sample);
 }
@@ -52,6 +60,80 @@ async function metric(sample: string, of = cache): Promise<number | undefined> {
 async function incoming(of = cache): Promise<string[]> {
   return readdir(of.folder('incoming'));
 }
+
+/** What a client that looks only once it has sent all is answered; a second request on its connection must be served. */
+async function putWhole(of: ServerUnderFault, path: string, body: Uint8Array, how: readonly string[]) {
+  using client = new RawHttp(Number(of.http.split(':')[1]));
+  const isChunked = how.includes('Transfer-Encoding: chunked');
+  await client.head(`PUT ${path}`, ...how, ...(isChunked ? [] : [`Content-Length: ${body.length}`]));
+  if (how.includes('Expect: 100-continue')) expect((await client.answer()).status).toBe(100);
+  await client.send(isChunked ? chunked(body) : body);
+  const answer = await client.answer();
+  if (answer.headers.get('connection') === 'close') {
+    await client.closed();
+  } else {
+    await client.head('GET /status');
+    expect((await client.answer()).status).toBe(200);
+  }
+  return answer;
+}
+
+const FRAMINGS = [[], ['Expect: 100-continue'], ['Transfer-Encoding: chunked']];
+
+fault(
+  'R10',
+  'over HTTP: uploads to a disk that someone else fills, until there is room again',
+  async (saw) => {
+    await using folder = await tempFolder();
+    const disk = join(folder.path, 'disk');
+    await using _ = await smallDisk(disk, 32 * 2 ** 20);
+    // A limit that the disk cannot keep.
+    await using full = await ServerUnderFault.start(disk, { flags: ['--cache-bytes', '1GiB'] });
+    const kept = [fresh(1000), fresh(500_000), fresh(6_000_000)];
+    for (const { bytes, digest } of kept) await full.blobs.write(digest, bytesOf(bytes));
+    // Held by a build, so that nothing can be evicted.
+    const digests = kept.map(({ digest }) => digest);
+    expect(await full.blobs.findMissing(digests, { invocationId: 'build' })).toEqual([]);
+    const filler = join(disk, 'filler');
+    await expect(writeFile(filler, Buffer.alloc(64 * 2 ** 20))).rejects.toThrow('ENOSPC');
+
+    const refused: number[] = [];
+    for (const sizeBytes of [30_000, 300_000, 20_000_000]) {
+      for (const view of ['cas', 'webdav', 'ac']) {
+        for (const how of FRAMINGS) {
+          const { bytes, digest } = fresh(sizeBytes);
+          const path = `/${view}/${digest.hash}`;
+          const { status, headers, body } = await putWhole(full, path, bytes, how);
+          const what = `${sizeBytes} bytes to /${view}, ${how}`;
+          expect([status, body], what).toEqual([507, expect.stringMatching(/^RESOURCE_EXHAUSTED: Write /)]);
+          expect(headers.get('retry-after'), what).toBe('5');
+          expect((await get(path, full)).status, what).toBe(404);
+          refused.push(sizeBytes);
+        }
+      }
+      const another = fresh(sizeBytes);
+      expect(await put(`/cas/${another.digest.hash}`, another.bytes, full)).toBe(507);
+      for (const { bytes, digest } of kept)
+        expect(await gives(full, `/cas/${digest.hash}`, bytes)).toBe(true);
+    }
+    expect(await incoming(full)).toEqual([]);
+
+    await rm(filler);
+    for (const view of ['cas', 'webdav', 'ac']) {
+      for (const sizeBytes of [30_000, 5_000_000]) {
+        const { bytes, digest } = fresh(sizeBytes);
+        const path = `/${view}/${digest.hash}`;
+        expect((await putWhole(full, path, bytes, [])).status).toBeLessThan(300);
+        expect(await gives(full, path, bytes)).toBe(true);
+      }
+    }
+    saw(
+      `all ${refused.length} PUTs of 30 kB to 20 MB were 507 with Retry-After, nothing was left in incoming/`,
+    );
+    saw('GETs went on; PUTs were taken again without a restart');
+  },
+  { skip: process.getuid?.() === 0 ? undefined : 'mounting a small disk takes root' },
+);
 
 fault('R12', 'over HTTP: a bit of a stored blob turns over while the cache is down', async (saw) => {
   await using folder = await tempFolder();
@@ -74,8 +156,7 @@ fault('R12', 'over HTTP: a bit of a stored blob turns over while the cache is do
     expect((await get(path, after)).status).toBe(404);
     expect((await fetch(url(path, after), { method: 'HEAD' })).status).toBe(404);
     expect(await put(path, bytes, after)).toBe(200);
-    const healed = await get(path, after);
-    expect(healed.bytes !== 'broken' && healed.bytes.equals(bytes)).toBe(true);
+    expect(await gives(after, path, bytes)).toBe(true);
     const first = seen.status === 404 ? '404' : 'broken off';
     saw(`${bytes.length} bytes: first GET ${first}, then 404, healed by a PUT`);
   }

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -117,6 +118,25 @@ describe('/cas', () => {
     });
     expect([response.status, await response.text()]).toEqual([415, 'content-encoding br is not supported\n']);
     expect((await fetch(`${base}/cas/${digest.hash}`, { method: 'DELETE' })).status).toBe(404);
+  });
+
+  it.each(['', 'nonsense', 'text/plain; charset', 'application/x-www-form-urlencoded'])(
+    'does not mind a content type of %j',
+    async (type) => {
+      const { bytes, digest } = fresh(10);
+      const path = `${base}/cas/${digest.hash}`;
+      const upload = request(path, { method: 'PUT', headers: { 'content-type': type } });
+      upload.end(bytes);
+      const [response] = (await once(upload, 'response')) as [IncomingMessage];
+      expect(response.resume().statusCode).toBe(200);
+    },
+  );
+
+  it('answers methods it does not know, whatever comes with them', async () => {
+    for (const method of ['POST', 'PATCH', 'LOCK']) {
+      expect((await fetch(`${base}/cas/x`, { method, body: 'x' })).status).toBe(404);
+    }
+    expect((await fetch(`${base}/cas/x`, { method: 'QUERY', body: 'x' })).status).toBe(400);
   });
 
   it('stores nothing of an upload that breaks off', async () => {
