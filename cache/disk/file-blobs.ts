@@ -109,7 +109,9 @@ export class FileBlobs {
     const wrong = this.#index.findHash(words, digestFunction);
     if (wrong >= 0) this.#forgetId(wrong);
     const id = this.#index.add({ words, digestFunction, sizeBytes }, seconds);
-    if (digest.tail !== '') this.#longHashes.set(id, { words: digest.words, tail: digest.tail });
+    // The id may have been that of a file with a longer hash, whose place a record took.
+    if (digest.tail === '') this.#longHashes.delete(id);
+    else this.#longHashes.set(id, { words: digest.words, tail: digest.tail });
     this.#index.place(id, IN_FILE, 0);
   }
 
