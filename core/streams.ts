@@ -3,7 +3,40 @@ import type { DigestHasher } from './digest.ts';
 import { resourceExhausted } from './error.ts';
 
 // Everywhere here, and in every byte stream of the project, a chunk belongs to its receiver once it is yielded:
-// a source never writes into it again, so that passing it on without a copy is safe.
+// a source never writes into it again, so that passing it on without a copy is safe. The one exception is a chunk that
+// its receiver has given back.
+
+/**
+ * A source whose memory can serve again. Only who gets chunks straight from it, and has copied or written them, may
+ * give them back; what is not given back is the receiver's as ever. What wraps such a source and does not say so itself
+ * hides it, which is safe.
+ */
+export interface Reusing extends AsyncIterable<Uint8Array> {
+  /** Nobody looks at the chunk any more. */
+  giveBack(chunk: Uint8Array): void;
+}
+
+/** How chunks of this source are given back; undefined when they are not. */
+export function giveBackOf(source: AsyncIterable<Uint8Array>): ((chunk: Uint8Array) => void) | undefined {
+  return 'giveBack' in source ? (chunk) => (source as Reusing).giveBack(chunk) : undefined;
+}
+
+/** The same source, each of whose chunks is shown to `look` as it passes. */
+export function shown(
+  source: AsyncIterable<Uint8Array>,
+  look: (chunk: Uint8Array) => void,
+): AsyncIterable<Uint8Array> {
+  const giveBack = giveBackOf(source);
+  return {
+    ...(giveBack && { giveBack }),
+    async *[Symbol.asyncIterator]() {
+      for await (const chunk of source) {
+        look(chunk);
+        yield chunk;
+      }
+    },
+  };
+}
 
 /** What {@link collectBytes} is collecting, and how much of it is too much. */
 export interface CollectLimits {
@@ -68,9 +101,12 @@ export async function* rechunk(
  */
 export class WholeBytes implements AsyncIterable<Uint8Array> {
   readonly bytes: Uint8Array;
+  /** To be called, if at all, when nobody looks at the bytes any more; see {@link Reusing}. */
+  readonly onDone: (() => void) | undefined;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, options: { readonly onDone?: () => void } = {}) {
     this.bytes = bytes;
+    this.onDone = options.onDone;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {

@@ -3,6 +3,8 @@ import { abortReason } from '../../core/abort.ts';
 import { type Digest, DigestHasher } from '../../core/digest.ts';
 import { dataLoss } from '../../core/error.ts';
 import { fileError } from '../../core/file-error.ts';
+import { messageMemory } from '../../core/message-memory.ts';
+import type { Reusing } from '../../core/streams.ts';
 import type { ByteSpan } from './byte-range.ts';
 import type { OpenReads } from './open-reads.ts';
 
@@ -28,7 +30,7 @@ export interface BlobCheck {
  * `for await` calls when it is left early) and when the signal aborts. With a check the last chunk is withheld
  * until the hash is known to be right; DATA_LOSS otherwise.
  */
-export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined> {
+export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined>, Reusing {
   readonly #handle: FileHandle;
   readonly #options: BlobFileReadOptions;
   readonly #hasher: DigestHasher | undefined;
@@ -65,6 +67,10 @@ export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined
     return { done: true, value: undefined };
   }
 
+  giveBack(chunk: Uint8Array): void {
+    messageMemory.giveBack(chunk);
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -72,8 +78,7 @@ export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined
   async #chunk(): Promise<Uint8Array> {
     const { digest, span, check, reads } = this.#options;
     const length = Math.min(reads.chunkBytes, span.end - this.#position);
-    // A chunk belongs to its receiver, so each read has a buffer of its own.
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const buffer = messageMemory.take(length);
     const bytesRead = await readFully(this.#handle, buffer, this.#position);
     if (bytesRead < length) {
       await check?.onBad();

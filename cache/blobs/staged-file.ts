@@ -4,6 +4,7 @@ import { type Digest, DigestHasher } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import type { FailPoints } from '../../core/fail-point.ts';
 import { systemCodeOf } from '../../core/file-error.ts';
+import { giveBackOf } from '../../core/streams.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { writeFully } from './write-fully.ts';
 
@@ -113,12 +114,14 @@ async function fill(
   { digestFunction, bytesMax, what, signal, failPoints, onMoved }: StageOptions,
 ): Promise<Digest> {
   const hasher = new DigestHasher(digestFunction);
+  const giveBack = giveBackOf(source);
   let gathered: Uint8Array[] = [];
   let gatheredBytes = 0;
   let position = 0;
   const flush = async (): Promise<void> => {
     await writeFully(handle, gathered, { sizeBytes: gatheredBytes, position });
     position += gatheredBytes;
+    if (giveBack !== undefined) gathered.forEach(giveBack);
     gathered = [];
     gatheredBytes = 0;
   };

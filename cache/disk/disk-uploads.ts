@@ -3,7 +3,7 @@ import { abortableSource } from '../../core/abortable-source.ts';
 import { Digest, DigestHasher } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import { fileError } from '../../core/file-error.ts';
-import { WholeBytes } from '../../core/streams.ts';
+import { giveBackOf, WholeBytes } from '../../core/streams.ts';
 import type { BlobOptions } from '../blob-store.ts';
 import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import { bytesMismatch } from '../blobs/bytes-mismatch.ts';
@@ -52,7 +52,8 @@ export class DiskUploads {
       return this.#writeStream(upload, options);
     }
     checkBytes(digest, source.bytes);
-    return this.#writeSmall(digest, source.bytes, instance);
+    const stored = this.#writeSmall(digest, source.bytes, instance);
+    return source.onDone === undefined ? stored : stored.then(source.onDone);
   }
 
   /** Stores bytes whose digest nobody said. */
@@ -107,10 +108,12 @@ export class DiskUploads {
   /** The bytes are here already, from another instance. */
   async #writeStored({ instance, digest, source }: Upload, runner: UploadRunner): Promise<void> {
     const hasher = new DigestHasher(digest.digestFunction);
+    const giveBack = giveBackOf(source);
     for await (const chunk of abortableSource(source, runner.signal)) {
       if (hasher.sizeBytes + chunk.byteLength > digest.sizeBytes) throw tooMany(digest);
       runner.moved();
       hasher.update(chunk);
+      giveBack?.(chunk);
     }
     const seen = hasher.digest();
     if (!seen.equals(digest)) throw bytesMismatch(digest.toString(), seen);
@@ -123,12 +126,14 @@ export class DiskUploads {
     using loan = this.#borrow(digest.sizeBytes);
     if (loan.bytes < digest.sizeBytes) return false;
     const bytes = Buffer.allocUnsafe(digest.sizeBytes);
+    const giveBack = giveBackOf(source);
     let filled = 0;
     for await (const chunk of abortableSource(source, runner.signal)) {
       if (filled + chunk.byteLength > digest.sizeBytes) throw tooMany(digest);
       runner.moved();
       bytes.set(chunk, filled);
       filled += chunk.byteLength;
+      giveBack?.(chunk);
     }
     checkBytes(digest, bytes.subarray(0, filled));
     await this.#writeSmall(digest, bytes, instance);

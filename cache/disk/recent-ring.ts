@@ -1,3 +1,5 @@
+import { messageMemory } from '../../core/message-memory.ts';
+
 /**
  * Copies of the blobs last written or read, oldest overwritten first. A position is good until the ring has come
  * round to it, which `get` knows; who holds positions must hold the right ones.
@@ -23,11 +25,11 @@ export class RecentRing {
     return position;
   }
 
-  /** A copy of `start` to `end` of what was put there, or undefined when it is overwritten; -1 is nowhere. */
+  /** A copy, in memory that may be given back, of `start` to `end` of what was put there, or undefined when it is overwritten; -1 is nowhere. */
   get(position: number, start: number, end: number): Buffer | undefined {
     if (position < 0 || position + this.#ring.length < this.#head) return undefined;
     const at = position % this.#ring.length;
-    const copy = Buffer.allocUnsafe(end - start);
+    const copy = messageMemory.take(end - start);
     this.#ring.copy(copy, 0, at + start, at + end);
     return copy;
   }

@@ -3,7 +3,8 @@ import { internal } from '../../core/error.ts';
 import type { FailPoints } from '../../core/fail-point.ts';
 import { fileError } from '../../core/file-error.ts';
 import type { Logger } from '../../core/log/logger.ts';
-import { bytesOf } from '../../core/streams.ts';
+import { messageMemory } from '../../core/message-memory.ts';
+import { WholeBytes } from '../../core/streams.ts';
 import type { ByteSpan } from '../blobs/byte-range.ts';
 import type { Quarantine } from '../blobs/quarantine.ts';
 import { type BlobIndex, type BlobPlace, EntryFlag, IN_FILE } from './blob-index.ts';
@@ -108,7 +109,7 @@ export class SegmentBlobs implements AsyncDisposable {
   /** The bytes, checked unless they were in this process's memory since; undefined when they turn out to be damaged. */
   read(id: number, digest: Digest, { start, end }: ByteSpan): Promise<AsyncIterable<Uint8Array> | undefined> {
     const recent = this.#ring.get(this.#index.ringOf(id), start, end);
-    if (recent !== undefined) return Promise.resolve(bytesOf(recent));
+    if (recent !== undefined) return Promise.resolve(reused(recent));
     return this.#readChecked(id, digest, { start, end });
   }
 
@@ -212,7 +213,7 @@ export class SegmentBlobs implements AsyncDisposable {
     if (digest.sizeBytes <= RING_BLOB_BYTES_MAX && this.#index.isAt(id, place)) {
       this.#index.setRing(id, this.#ring.put(bytes));
     }
-    return bytesOf(bytes.subarray(start, end));
+    return reused(bytes.subarray(start, end));
   }
 
   /** Takes a damaged blob out, for good: the next upload of it is stored anew. */
@@ -261,6 +262,11 @@ export class SegmentBlobs implements AsyncDisposable {
     this.#index.remove(id);
     this.#pending.delete(id);
   }
+}
+
+/** Bytes in message memory, for one reader. */
+function reused(bytes: Buffer): WholeBytes {
+  return new WholeBytes(bytes, { onDone: () => messageMemory.giveBack(bytes) });
 }
 
 /** An entry for a blob that has none. A file of the wrong length may stand for its hash: it is no longer asked for. */

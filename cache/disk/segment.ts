@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { messageMemory } from '../../core/message-memory.ts';
 import { readFully } from '../blobs/blob-file-read.ts';
 
 /** Two copies of the head, so that one flipped bit in it does not cost the whole segment. */
@@ -98,18 +99,18 @@ export class Segment {
     await this.#handle.truncate(this.lengthBytes);
   }
 
-  /** Bytes from the page cache, mostly: for small reads, which a trip through the thread pool would cost tenfold. */
+  /** Bytes from the page cache, in memory that may be given back, mostly: for small reads, which a trip through the thread pool would cost tenfold. */
   readNow(position: number, sizeBytes: number): Buffer {
-    const buffer = Buffer.allocUnsafeSlow(sizeBytes);
+    const buffer = messageMemory.take(sizeBytes);
     const bytesRead = readSync(this.#handle.fd, buffer, 0, sizeBytes, position);
     return buffer.subarray(0, bytesRead);
   }
 
-  /** Bytes of it, fewer only at its end. */
+  /** Bytes of it, fewer only at its end, in memory that may be given back. */
   async read(position: number, sizeBytes: number): Promise<Buffer> {
     this.#readers += 1;
     try {
-      const buffer = Buffer.allocUnsafeSlow(sizeBytes);
+      const buffer = messageMemory.take(sizeBytes);
       return buffer.subarray(0, await readFully(this.#handle, buffer, position));
     } finally {
       this.#readers -= 1;

@@ -9,7 +9,7 @@ import {
 } from '../../core/resource-name.ts';
 import { OneResponse } from '../../core/rpc/one-response.ts';
 import type { CallContext, ServiceImplementation } from '../../core/rpc/rpc-service.ts';
-import { WholeBytes } from '../../core/streams.ts';
+import { giveBackOf, WholeBytes } from '../../core/streams.ts';
 import {
   Compressor_Value,
   compressor_ValueToJSON,
@@ -82,7 +82,7 @@ async function read(
       : await readFrame({ digest, store }, readOffset, { forms, options });
   if (source === undefined) throw notFound(`blob ${digest} is not here`);
   if (source instanceof WholeBytes && source.bytes.byteLength <= ONE_MESSAGE_BYTES_MAX) {
-    return new OneResponse({ data: source.bytes });
+    return new OneResponse({ data: source.bytes }, { onSent: source.onDone });
   }
   return responses(source);
 }
@@ -90,7 +90,9 @@ async function read(
 /** No generator, which would hold on to each chunk until the next one is asked for. */
 function responses(source: AsyncIterable<Uint8Array>): AsyncIterableIterator<ReadResponse, undefined> {
   const chunks = source[Symbol.asyncIterator]();
+  const giveBack = giveBackOf(source);
   return {
+    ...(giveBack && { sent: ({ data }: ReadResponse) => giveBack(data) }),
     async next() {
       const { done, value } = await chunks.next();
       return done ? { done, value: undefined } : { done: false, value: { data: asBuffer(value) } };

@@ -1,7 +1,9 @@
 import { untilAborted } from '../../core/abort.ts';
 import type { IngotError } from '../../core/error.ts';
 import type { IoOptions } from '../../core/io-options.ts';
+import { messageMemory } from '../../core/message-memory.ts';
 import { ByteBudget, ByteLoan } from '../../core/rpc/rpc-byte-budget.ts';
+import type { Reusing } from '../../core/streams.ts';
 
 /** Bytes pushed and not taken yet at which `drained` begins to wait. */
 const BUFFERED_BYTES_MAX = 64 * 1024;
@@ -10,7 +12,7 @@ const BUFFERED_BYTES_MAX = 64 * 1024;
  * A byte stream fed from outside, for one reader. States: open; ended or failed (by `end` or `fail`, after what was
  * pushed before); left (by its reader, from when on pushes are dropped). What it holds is borrowed from a budget.
  */
-export class PushSource implements AsyncIterableIterator<Uint8Array, undefined> {
+export class PushSource implements AsyncIterableIterator<Uint8Array, undefined>, Reusing {
   readonly #chunks: Uint8Array[] = [];
   readonly #loan: ByteLoan;
   #bufferedBytes = 0;
@@ -79,6 +81,10 @@ export class PushSource implements AsyncIterableIterator<Uint8Array, undefined> 
     this.#wakeWriter();
     this.#wakeReader();
     return { done: true, value: undefined };
+  }
+
+  giveBack(chunk: Uint8Array): void {
+    messageMemory.giveBack(chunk);
   }
 
   [Symbol.asyncIterator](): this {

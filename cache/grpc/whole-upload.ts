@@ -1,3 +1,4 @@
+import { messageMemory } from '../../core/message-memory.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { Compressor_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { WriteRequest, WriteResponse } from '../../proto/gen/google/bytestream/bytestream.ts';
@@ -38,7 +39,8 @@ export async function receiveWhole(upload: WholeUpload): Promise<WriteResponse> 
   const { name, sink, sessions, options, first, requests } = upload;
   const { byteLength } = first.data;
   using _memory = sessions.borrow(Math.max(byteLength, name.digest.sizeBytes));
-  const stored = sink.write(new WholeBytes(first.data), options);
+  const bytes = new WholeBytes(first.data, { onDone: () => messageMemory.giveBack(first.data) });
+  const stored = sink.write(bytes, options);
   await storedAfterLast(stored, name.digest, requests);
   return { committedSize: byteLength };
 }

@@ -1,6 +1,6 @@
 import type { Digest } from '../../core/digest.ts';
 import { type IngotError, toIngotError } from '../../core/error.ts';
-import { WholeBytes } from '../../core/streams.ts';
+import { shown, WholeBytes } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
 import { isSelfStaging } from '../blobs/staged-file.ts';
@@ -56,7 +56,11 @@ export class MeteredBlobStore implements BlobStore {
       return undefined;
     }
     reads.hit += 1;
-    if (!(source instanceof WholeBytes)) return this.#countingReads(source);
+    if (!(source instanceof WholeBytes)) {
+      return shown(source, (chunk) => {
+        this.#counters.readBytes += chunk.byteLength;
+      });
+    }
     this.#counters.readBytes += source.bytes.byteLength;
     return source;
   }
@@ -90,17 +94,9 @@ export class MeteredBlobStore implements BlobStore {
     if (STORES_FAULT.has(code)) counters.writeProblem = message;
   }
 
-  async *#countingReads(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of source) {
-      this.#counters.readBytes += chunk.byteLength;
-      yield chunk;
-    }
-  }
-
-  async *#countingWrites(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of source) {
+  #countingWrites(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    return shown(source, (chunk) => {
       this.#counters.writtenBytes += chunk.byteLength;
-      yield chunk;
-    }
+    });
   }
 }

@@ -20,6 +20,8 @@ export interface JournaledFileOptions {
   /** What of the file is known to be durable; it is cut off behind. 0 makes a new file. */
   readonly durableBytes: number;
   readonly directories: DirectorySync;
+  /** Takes back chunks that are written; see Reusing. */
+  readonly giveBack?: ((chunk: Uint8Array) => void) | undefined;
 }
 
 /**
@@ -93,6 +95,8 @@ export class JournaledFile {
     const write = async (): Promise<void> => {
       await before;
       if (sizeBytes > 0) await writeFully(this.handle, chunks, { sizeBytes, position });
+      const { giveBack } = this.#options;
+      if (giveBack !== undefined) chunks.forEach(giveBack);
       this.#writtenBytes = position + sizeBytes;
     };
     this.#writing = write();

@@ -7,6 +7,7 @@ import type { DirectorySync } from '../../core/directory-sync.ts';
 import { invalidArgument, isIngotError, unavailable } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
 import type { IoOptions } from '../../core/io-options.ts';
+import { giveBackOf } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
 import { readFully } from '../blobs/blob-file-read.ts';
 import { BLOB_MODE, type SelfStaging, StagedFile, type StageOptions } from '../blobs/staged-file.ts';
@@ -97,7 +98,15 @@ export class UploadStage {
   async #fill(rest: AsyncIterable<Uint8Array>, options: StageOptions): Promise<StagedFile> {
     const { path, journalPath, key, digest, durableBytes, directories } = this.#options;
     const header = journalHeader({ key, digest });
-    const file = await JournaledFile.open({ path, journalPath, header, durableBytes, directories });
+    const giveBack = giveBackOf(rest);
+    const file = await JournaledFile.open({
+      path,
+      journalPath,
+      header,
+      durableBytes,
+      directories,
+      giveBack,
+    });
     this.#isFilled = true;
     this.#file = file;
     let isLost = false;

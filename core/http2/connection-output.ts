@@ -53,13 +53,12 @@ export class ConnectionOutput implements TurnWriter {
     const parts = this.#frames.take();
     if (parts.length === 0) return;
     const socket = this.#socket;
-    const [first] = parts;
-    if (parts.length === 1 && first !== undefined) socket.write(first);
-    else {
-      socket.cork();
-      for (const part of parts) socket.write(part);
-      socket.uncork();
-    }
+    const written = whenWritten(this.#frames.takeListeners());
+    const last = parts.length - 1;
+    if (last > 0) socket.cork();
+    for (let at = 0; at < last; at++) socket.write(parts[at] as Uint8Array);
+    socket.write(parts[last] as Uint8Array, written);
+    if (last > 0) socket.uncork();
     if (socket.writableLength > UNREAD_BYTES_MAX) socket.pause();
     if (this.#waiting.length > 0 && this.#mayTakeMore()) this.#flushLater();
   }
@@ -102,8 +101,8 @@ export class ConnectionOutput implements TurnWriter {
   }
 
   /** Only for a stream that was told how much it may send. */
-  data(stream: Http2Stream, payload: Uint8Array, start: number, end: number): void {
-    this.#frames.data(stream.id, payload, start, end);
+  data(stream: Http2Stream, payload: Uint8Array, start: number, end: number, onSent?: () => void): void {
+    this.#frames.data(stream.id, payload, start, end, onSent);
     this.#window -= end - start;
     stream.sendWindow -= end - start;
     this.#flushLater();
@@ -205,4 +204,14 @@ export class ConnectionOutput implements TurnWriter {
     this.#asked = true;
     this.#turn.add(this);
   }
+}
+
+/** Nobody is told when the connection broke: the system may still be looking at the bytes. */
+function whenWritten(
+  listeners: readonly (() => void)[] | undefined,
+): ((error?: Error | null) => void) | undefined {
+  if (listeners === undefined) return undefined;
+  return (error) => {
+    if (!error) for (const listener of listeners) listener();
+  };
 }

@@ -16,6 +16,8 @@ export class FrameWriter {
   #end = 0;
   #parts: Uint8Array[] = [];
   #partBytes = 0;
+  /** To be called when what was taken is with the system. */
+  #listeners: (() => void)[] = [];
 
   /** Bytes waiting to be taken. */
   get bytes(): number {
@@ -31,6 +33,14 @@ export class FrameWriter {
     // What is gathered next should lie in one piece, too: two cost the socket more than the rest of the block is worth.
     if (this.#block.length - this.#end < ROOM_BYTES_MIN) this.#reserve(BLOCK_BYTES);
     return parts;
+  }
+
+  /** Who is to be told when what `take` gave is with the system; undefined is nobody. To be called right after it. */
+  takeListeners(): readonly (() => void)[] | undefined {
+    if (this.#listeners.length === 0) return undefined;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    return listeners;
   }
 
   /** A header block, in as many frames as it needs. */
@@ -49,9 +59,10 @@ export class FrameWriter {
     }
   }
 
-  /** One DATA frame; the payload must not change any more. */
-  data(streamId: number, payload: Uint8Array, start: number, end: number): void {
+  /** One DATA frame; the payload must not change before `onSent`, if ever. */
+  data(streamId: number, payload: Uint8Array, start: number, end: number, onSent?: () => void): void {
     this.#header(end - start, FrameType.data, 0, streamId);
+    if (onSent !== undefined) this.#listeners.push(onSent);
     if (end - start <= COPIED_BYTES_MAX) this.#copy(payload, start, end);
     else {
       this.#endPart();

@@ -16,9 +16,10 @@ export class HeaderBlock {
     this.#bytesMax = bytesMax;
   }
 
+  /** Keeps a copy. */
   add(bytes: Buffer, start: number, end: number): void {
     this.#bytes += end - start;
-    this.#parts.push(bytes.subarray(start, end));
+    this.#parts.push(Buffer.from(bytes.subarray(start, end)));
     if (this.#bytes > this.#bytesMax || this.#parts.length > HEADER_FRAMES_MAX) {
       throw new Http2Error(
         ErrorCode.enhanceYourCalm,

@@ -66,7 +66,6 @@ export class Http2Connection {
     this.#dispatch = new FrameDispatch({ limits, settings, output: this.#output, streams: this.#streams });
     this.#reader = new FrameReader(this.#dispatch, { frameBytesMax: FRAME_BYTES_MAX });
     this.#greet(limits);
-    socket.on('data', (chunk: Buffer) => this.#onChunk(chunk));
     socket.on('error', (error) => listener.onError(error, this));
     // A client that sends no more cannot be told from one that is gone.
     socket.on('end', () => this.#enterClosed());
@@ -90,6 +89,16 @@ export class Http2Connection {
   /** What a client may send on a stream that is not read. */
   get streamWindowBytes(): number {
     return this.#streams.streamWindowBytes;
+  }
+
+  /** Takes what the client has sent; the bytes are only lent. */
+  receive(bytes: Buffer): void {
+    if (this.#state === 'ended' || this.#state === 'closed') return;
+    try {
+      this.#reader.push(bytes);
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   /** The answer is seen as bytes read. */
@@ -129,15 +138,6 @@ export class Http2Connection {
       ]);
       if (more > 0) frames.windowUpdate(0, more);
     });
-  }
-
-  #onChunk(chunk: Buffer): void {
-    if (this.#state === 'ended' || this.#state === 'closed') return;
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
-    }
   }
 
   #fail(error: Error): void {

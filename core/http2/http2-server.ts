@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer, type SecureContextOptions, type TlsOptions } from 'node:tls';
 import { type ConnectionListener, Http2Connection } from './http2-connection.ts';
 import type { Http2Limits } from './http2-limits.ts';
+import { readInto } from './lent-reads.ts';
 import { WriteTurn } from './write-turn.ts';
 
 /** What a server needs to speak TLS. */
@@ -27,20 +28,25 @@ export interface Http2ServerListener extends ConnectionListener {
 }
 
 const PROTOCOL = 'h2';
+/** What all connections read into. Of an upload, as much comes in with one call to the system. */
+const READ_BYTES = 256 * 1024;
 const TLS_HANDSHAKE_MS_MAX = 20_000; // As long as a client that answers nothing else is waited for.
 
 /** Listens for HTTP/2 connections, with TCP_NODELAY. Closing it closes no connection. */
 export class Http2Server {
   readonly #server: Server;
   readonly #turn = new WriteTurn();
+  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #limits: Http2Limits;
   readonly #listener: Http2ServerListener;
 
   constructor({ limits, connectionsMax, tls, listener }: Http2ServerDependencies) {
     this.#limits = limits;
     this.#listener = listener;
-    const accept = (socket: Socket): void => this.#accept(socket);
-    this.#server = tls === undefined ? createServer({ noDelay: true }, accept) : secureServer(tls, accept);
+    this.#server =
+      tls === undefined
+        ? createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#accept(socket))
+        : secureServer(tls, (socket) => this.#acceptSecure(socket));
     this.#server.maxConnections = connectionsMax;
   }
 
@@ -64,7 +70,18 @@ export class Http2Server {
     if (this.#server.listening) this.#server.close();
   }
 
-  #accept(socket: Socket): void {
+  #accept(accepted: Socket): void {
+    // Nothing is read before this turn is over.
+    const socket: Socket = readInto(accepted, this.#readBuffer, (bytes) => connection.receive(bytes));
+    const connection = this.#open(socket);
+  }
+
+  #acceptSecure(socket: Socket): void {
+    const connection = this.#open(socket);
+    socket.on('data', (bytes: Buffer) => connection.receive(bytes));
+  }
+
+  #open(socket: Socket): Http2Connection {
     const connection = new Http2Connection({
       socket,
       limits: this.#limits,
@@ -72,6 +89,7 @@ export class Http2Server {
       listener: this.#listener,
     });
     this.#listener.onConnection(connection);
+    return connection;
   }
 }
 

@@ -3,7 +3,7 @@ import type { RequestHeaders } from './request-headers.ts';
 
 /** Hears what becomes of a request. After `onEnd`, no more bytes come; after `onGone`, nothing. */
 export interface StreamListener {
-  /** Bytes of the request, between two positions; they may be kept. */
+  /** Bytes of the request, between two positions; they are only lent. */
   onData(bytes: Buffer, start: number, end: number): void;
   /** The client said that this was all. */
   onEnd(): void;
@@ -57,6 +57,8 @@ export class Http2Stream {
   readonly #queue: Uint8Array[] = [];
   #sent = 0;
   #queuedBytes = 0;
+  /** Who is to be told when a queued piece is with the system; most are not waited for. */
+  #onSent: Map<Uint8Array, () => void> | undefined;
   #trailers: Uint8Array | undefined;
   #resetWhenDone = false;
   #room: PromiseWithResolvers<void> | undefined;
@@ -101,19 +103,26 @@ export class Http2Stream {
     return this.#room.promise;
   }
 
-  /** Sends payload; see `turn`. */
-  write(parts: readonly Uint8Array[]): void {
+  /**
+   * Sends payload; see `turn`. `onSent` is called when its memory may serve again, which may be never: not when the
+   * stream or the connection broke.
+   */
+  write(parts: readonly Uint8Array[], onSent?: () => void): void {
     if (this.closed) return;
-    this.#enqueue(parts);
+    this.#enqueue(parts, onSent);
     this.#host.output.send(this);
   }
 
   /** Sends this payload and then the trailers, which end the stream; with `reset`, a client that sends is stopped. */
-  end(parts: readonly Uint8Array[], trailers: Uint8Array, { reset }: { readonly reset: boolean }): void {
+  end(
+    parts: readonly Uint8Array[],
+    trailers: Uint8Array,
+    { reset, onSent }: { readonly reset: boolean; readonly onSent?: (() => void) | undefined },
+  ): void {
     if (this.closed) return;
     this.#trailers = trailers;
     this.#resetWhenDone = reset;
-    this.#enqueue(parts);
+    this.#enqueue(parts, onSent);
     this.#host.output.send(this);
   }
 
@@ -141,7 +150,9 @@ export class Http2Stream {
     const [first] = this.#queue;
     if (first === undefined) return;
     const end = Math.min(first.length, this.#sent + bytesMax);
-    this.#host.output.data(this, first, this.#sent, end);
+    const onSent = end === first.length ? this.#onSent?.get(first) : undefined;
+    if (onSent !== undefined) this.#onSent?.delete(first);
+    this.#host.output.data(this, first, this.#sent, end, onSent);
     this.#queuedBytes -= end - this.#sent;
     this.#sent = end;
     if (end < first.length) return;
@@ -155,6 +166,7 @@ export class Http2Stream {
     if (first === undefined || this.#sent < TRIM_BYTES_MIN) return;
     const rest = Buffer.allocUnsafeSlow(first.length - this.#sent);
     rest.set(first.subarray(this.#sent));
+    this.#onSent?.delete(first);
     this.#queue[0] = rest;
     this.#sent = 0;
   }
@@ -179,17 +191,23 @@ export class Http2Stream {
     this.goneCode = code;
     this.#queue.length = 0;
     this.#queuedBytes = 0;
+    this.#onSent = undefined;
     this.#host.output.endTurn(this);
     this.onRoom();
     this.listener?.onGone();
   }
 
-  #enqueue(parts: readonly Uint8Array[]): void {
+  #enqueue(parts: readonly Uint8Array[], onSent: (() => void) | undefined): void {
+    let last: Uint8Array | undefined;
     for (const part of parts) {
       if (part.length === 0) continue;
       this.#queue.push(part);
       this.#queuedBytes += part.length;
+      last = part;
     }
+    if (onSent === undefined || last === undefined) return;
+    this.#onSent ??= new Map();
+    this.#onSent.set(last, onSent);
   }
 
   #finish(reset: boolean): void {

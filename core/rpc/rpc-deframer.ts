@@ -1,4 +1,5 @@
 import { internal, resourceExhausted } from '../error.ts';
+import { messageMemory } from '../message-memory.ts';
 import { FRAME_HEADER_BYTES } from './rpc-frame.ts';
 
 /** One message as it came off the wire. */
@@ -12,7 +13,8 @@ const EMPTY = new Uint8Array(0);
 
 /**
  * Cuts the bytes of an HTTP/2 stream into gRPC messages, wherever the DATA frames were cut. A message over the
- * limit is refused by its header, before any of it is kept. Messages that lie whole in one chunk are not copied.
+ * limit is refused by its header, before any of it is kept. The chunks are only lent: what is kept is a copy, in memory
+ * of {@link messageMemory}.
  */
 export class Deframer {
   readonly #messageBytesMax: number;
@@ -22,7 +24,7 @@ export class Deframer {
   /** The message under way; its buffer may be smaller than what it will be. */
   #inBody = false;
   #compressed = false;
-  #body = EMPTY;
+  #body: Uint8Array = EMPTY;
   #bodyLength = 0;
   #bodyBytes = 0;
 
@@ -44,19 +46,14 @@ export class Deframer {
         offset = this.#takeHeader(chunk, offset, end);
         if (!this.#inBody) break;
       }
-      if (this.#bodyLength === 0 && end - offset >= this.#bodyBytes) {
-        const bodyEnd = offset + this.#bodyBytes;
-        messages.push(this.#finish(chunk.subarray(offset, bodyEnd)));
-        offset = bodyEnd;
-      } else {
-        offset = this.#takeBody(chunk, offset, end);
-        if (this.#bodyLength === this.#bodyBytes) messages.push(this.#finish(this.#body));
-      }
+      offset = this.#takeBody(chunk, offset, end);
+      if (this.#bodyLength === this.#bodyBytes) messages.push(this.#finish());
     }
     return messages;
   }
 
-  #finish(bytes: Uint8Array): RawMessage {
+  #finish(): RawMessage {
+    const bytes = this.#body;
     this.#inBody = false;
     this.#body = EMPTY;
     this.#bodyLength = 0;
@@ -100,7 +97,7 @@ export class Deframer {
   #takeBody(chunk: Uint8Array, offset: number, end: number): number {
     const taken = Math.min(this.#bodyBytes - this.#bodyLength, end - offset);
     this.#makeRoom(this.#bodyLength + taken);
-    this.#body.set(chunk.subarray(offset, offset + taken), this.#bodyLength);
+    if (taken > 0) this.#body.set(chunk.subarray(offset, offset + taken), this.#bodyLength);
     this.#bodyLength += taken;
     return offset + taken;
   }
@@ -109,8 +106,11 @@ export class Deframer {
   #makeRoom(length: number): void {
     if (this.#body.length >= length) return;
     const doubled = Math.max(length, this.#body.length * 2, MESSAGE_AT_ONCE_BYTES);
-    const grown = Buffer.allocUnsafeSlow(Math.min(doubled, this.#bodyBytes));
-    grown.set(this.#body.subarray(0, this.#bodyLength));
+    const grown = messageMemory.take(Math.min(doubled, this.#bodyBytes));
+    if (this.#bodyLength > 0) {
+      grown.set(this.#body.subarray(0, this.#bodyLength));
+      messageMemory.giveBack(this.#body);
+    }
     this.#body = grown;
   }
 }

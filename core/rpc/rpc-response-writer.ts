@@ -27,14 +27,17 @@ export class ResponseWriter {
     return this.#stream.turn(bytes);
   }
 
-  /** Sends a framed message. */
-  write(frame: readonly Uint8Array[]): void {
+  /** Sends a framed message; `onSent` as of the stream's `write`. */
+  write(frame: readonly Uint8Array[], onSent?: () => void): void {
     this.#sendHeaders();
-    this.#stream.write(frame);
+    this.#stream.write(frame, onSent);
   }
 
   /** Sends the one framed message of a call, and OK. */
-  endWith(frame: readonly Uint8Array[], options: { readonly reset: boolean }): void {
+  endWith(
+    frame: readonly Uint8Array[],
+    options: { readonly reset: boolean; readonly onSent?: (() => void) | undefined },
+  ): void {
     this.#sendHeaders();
     this.#stream.end(frame, okTrailersBlock, options);
   }

@@ -16,7 +16,7 @@ import type { Http2Connection } from '../http2/http2-connection.ts';
 import type { Http2Stream, StreamListener } from '../http2/http2-stream.ts';
 import { ErrorCode } from '../http2/protocol.ts';
 import type { Logger } from '../log/logger.ts';
-import { OneResponse } from './one-response.ts';
+import { OneResponse, type SentResponses } from './one-response.ts';
 import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
 import type { DeadlineListener, Deadlines } from './rpc-deadlines.ts';
@@ -201,7 +201,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
       if (this.#ended) return;
       const outcome = await handler(request, this.#context);
       if (!definition.responseStream) this.#respond(outcome);
-      else if (outcome instanceof OneResponse) this.#respond(outcome.message);
+      else if (outcome instanceof OneResponse) this.#respond(outcome.message, outcome.onSent);
       else await this.#respondAll(outcome as AsyncIterable<unknown>);
     } catch (error) {
       this.#onHandlerError(error, request);
@@ -228,12 +228,12 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     return this.#decode(inflated);
   }
 
-  #respond(response: unknown): void {
+  #respond(response: unknown, onSent?: () => void): void {
     if (this.#ended) return;
     const frame = this.#frame(response);
     this.#options.method.answerBytes = bytesOf(frame);
     this.#enterEnded(undefined);
-    this.#writer.endWith(frame, { reset: !this.#reader.ended });
+    this.#writer.endWith(frame, { reset: !this.#reader.ended, onSent });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
@@ -263,7 +263,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     try {
       const frame = this.#frame(next.value);
       this.#options.method.answerBytes = bytesOf(frame);
-      this.#writer.write(frame);
+      this.#writer.write(frame, 'sent' in iterator ? whenSent(iterator, next.value) : undefined);
     } catch (error) {
       await iterator.return?.();
       throw error;
@@ -327,6 +327,11 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   get #path(): string {
     return this.#options.method.path;
   }
+}
+
+/** In a function of its own, so that it holds on to nothing else. */
+function whenSent(responses: AsyncIterator<unknown>, message: unknown): () => void {
+  return () => (responses as SentResponses<unknown>).sent(message);
 }
 
 function bytesOf(frame: readonly Uint8Array[]): number {

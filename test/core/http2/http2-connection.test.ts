@@ -146,7 +146,79 @@ describe('Http2Connection, answering', () => {
   });
 });
 
+describe('Http2Connection, telling when memory may serve again', () => {
+  const PIECE = 200_000;
+
+  /** A server that answers with one piece, and how often it heard that the piece is sent. */
+  async function startTelling(window: number) {
+    const told: Http2Stream[] = [];
+    const server = await startBare((stream) => {
+      stream.respond(headers);
+      stream.write([Buffer.alloc(10), Buffer.alloc(PIECE, 7)], () => told.push(stream));
+    });
+    const client = await FrameClient.connect(server.port, setting(4, window));
+    client.send(frame(TYPE.windowUpdate, 0, 0, uint32(2 ** 30)));
+    client.send(open(1));
+    await client.settled();
+    return { server, client, told };
+  }
+
+  it('does so once all of a piece is with the system', async () => {
+    const { server, client, told } = await startTelling(2 ** 30);
+    await using _server = server;
+    using _client = client;
+    await expect.poll(() => told.length).toBe(1);
+    await expect.poll(() => dataOf(client, 1).length).toBe(PIECE + 10);
+  });
+
+  it('does not while some waits for a window, nor when that is given up', async () => {
+    const { server, client, told } = await startTelling(PIECE - 5);
+    await using _server = server;
+    using _client = client;
+    await expect.poll(() => dataOf(client, 1).length).toBe(PIECE - 5);
+    expect(told).toEqual([]);
+    client.send(frame(TYPE.reset, 0, 1, uint32(8)));
+    await client.settled();
+    expect(told).toEqual([]);
+  });
+
+  it('does not of a piece that was cut short for a slow client, whose memory went another way', async () => {
+    const { server, client, told } = await startTelling(PIECE - 5);
+    await using _server = server;
+    using _client = client;
+    client.send(frame(TYPE.windowUpdate, 0, 1, uint32(100_000)));
+    await expect.poll(() => dataOf(client, 1).length).toBe(PIECE + 10);
+    await client.settled();
+    expect(told).toEqual([]);
+  });
+});
+
 describe('Http2Connection, receiving', () => {
+  it('keeps its own copy of what two clients send by halves into one buffer', async () => {
+    const filler = 'x'.repeat(300);
+    await using server = await startBare();
+    const clients = await Promise.all([FrameClient.connect(server.port), FrameClient.connect(server.port)]);
+    const halves = clients.map((_, at) => {
+      const block = request(['x-who', `${at}${filler}`]);
+      const sent = Buffer.concat([
+        frame(TYPE.headers, 0, 1, block.subarray(0, 100)),
+        frame(TYPE.continuation, END_HEADERS, 1, block.subarray(100)),
+        frame(TYPE.data, END_STREAM, 1, Buffer.from(`${at}`.repeat(1000))),
+      ]);
+      return [sent.subarray(0, 150), sent.subarray(150)] as const;
+    });
+    for (const half of [0, 1] as const) {
+      clients.forEach((client, at) => {
+        client.send(halves[at]![half]);
+      });
+      if (half === 0) await sleep(50);
+    }
+    await expect.poll(() => server.streams.filter(({ requestEnded }) => requestEnded).length).toBe(2);
+    const values = server.streams.map((stream) => stream.headers.get('x-who'));
+    expect(values.toSorted()).toEqual([`0${filler}`, `1${filler}`]);
+    for (const client of clients) client[Symbol.dispose]();
+  });
+
   it('gives the payload without its padding, and opens the windows again by all of it', async () => {
     await using server = await startBare();
     using client = await FrameClient.connect(server.port);

@@ -15,9 +15,16 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   return at.slice(1).map((end, index) => bytes.subarray(at[index], end));
 }
 
+/** Each chunk is lent: by the next one its bytes are others. */
 function read(chunks: readonly Buffer[]): { messages: RawMessage[]; deframer: Deframer } {
   const deframer = new Deframer(LIMIT);
-  return { messages: chunks.flatMap((chunk) => deframer.push(chunk)), deframer };
+  const messages = chunks.flatMap((chunk) => {
+    const lent = Buffer.from(chunk);
+    const whole = deframer.push(lent);
+    lent.fill(0xff);
+    return whole;
+  });
+  return { messages, deframer };
 }
 
 describe('Deframer', () => {
