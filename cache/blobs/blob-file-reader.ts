@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Digest } from '../../core/digest.ts';
 import { fileError, systemCodeOf } from '../../core/file-error.ts';
@@ -78,9 +79,7 @@ export class BlobFileReader {
         return true;
       }
       if (keep) return false;
-      await this.#places.run(path, async () => {
-        if (await this.#quarantine.take(path, { digest, seen, stats })) this.#onExpelled(digest);
-      });
+      await this.#takeAway(digest, seen, stats);
       return false;
     } catch (error) {
       throw fileError(error, `Check ${digest}`);
@@ -142,8 +141,14 @@ export class BlobFileReader {
       this.#verified.add(path, stats);
       return;
     }
+    await this.#takeAway(digest, seen, stats);
+  }
+
+  async #takeAway(digest: Digest, seen: Digest, stats: BigIntStats): Promise<void> {
+    const path = this.#layout.blobPath(digest);
+    const damage = { hash: digest.hash, expectedBytes: digest.sizeBytes, seen: seen.toString() };
     await this.#places.run(path, async () => {
-      if (await this.#quarantine.take(path, { digest, seen, stats })) this.#onExpelled(digest);
+      if (await this.#quarantine.take(path, stats, damage)) this.#onExpelled(digest);
     });
   }
 }

@@ -93,6 +93,23 @@ export class BlobFiles implements AsyncDisposable {
     return this.#reader.check(digest, options);
   }
 
+  /**
+   * Takes away a blob's file whose length shows that it is damaged: another one than is expected, or, where that is not
+   * known, none. For a start, when nobody reads or writes yet.
+   */
+  async expelMisfit(name: BlobName, expectedBytes?: number): Promise<void> {
+    const path = this.layout.blobPath(name);
+    try {
+      const stats = await stat(path, { bigint: true });
+      const isRight = expectedBytes === undefined ? stats.size > 0n : stats.size === BigInt(expectedBytes);
+      if (isRight) return;
+      const damage = { hash: name.hash, expectedBytes, seen: `${stats.size} bytes` };
+      await this.quarantine.take(path, stats, damage);
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ENOENT') throw fileError(error, 'Take a damaged blob away');
+    }
+  }
+
   /** A file with all the bytes, and what their digest is. */
   stage(
     source: AsyncIterable<Uint8Array>,

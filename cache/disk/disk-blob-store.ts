@@ -64,6 +64,8 @@ export interface DiskBlobStoreDependencies {
   readonly segmentBytes?: number;
   /** Memory for copies of the small blobs written or read last. */
   readonly recentBlobBytes: number;
+  /** Leave files that a start finds to be damaged where they are, for who only looks. */
+  readonly keepDamaged?: boolean;
 }
 
 /** What is known of the dependencies once the disk was looked at. */

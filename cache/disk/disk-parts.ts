@@ -25,6 +25,8 @@ export interface DiskPartsDependencies {
   readonly recentBlobBytes: number;
   /** How long a build holds what it used, after its last call. */
   readonly invocationTtlMs: number;
+  /** Leave files that are found to be damaged where they are, for who only looks. */
+  readonly keepDamaged?: boolean;
 }
 
 /** What a disk blob store is made of, and the questions that concern all of it. */
@@ -60,7 +62,13 @@ export class DiskParts implements AsyncDisposable {
     });
     const fileBlobs = new FileBlobs({ files, index, logger });
     const found = await fileBlobs.enterAll();
-    const segments = await SegmentBlobs.open({ ...dependencies, index, quarantine: files.quarantine });
+    const segments = await SegmentBlobs.open({
+      ...dependencies,
+      index,
+      quarantine: files.quarantine,
+      onMisfit: (digest) => fileBlobs.noteMisfit(digest),
+    });
+    if (!dependencies.keepDamaged) await fileBlobs.expelMisfits();
     const instances = await InstanceTable.open({ folder, logger, numberMax: segments.instanceMax });
     if (segments.isNew && found.length > 0) {
       await Promise.all(found.map((digest) => segments.link(digest, DEFAULT_INSTANCE)));

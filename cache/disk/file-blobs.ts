@@ -29,7 +29,8 @@ export class FileBlobs {
   readonly #logger: Logger;
   /** Hashes of more than 32 bytes, by id: of those the index has only a short form. */
   readonly #longHashes = new Map<number, Pick<Digest, 'words' | 'tail'>>();
-
+  /** Met at start, by path: files whose length is not their blob's, as far as that is known. */
+  readonly #misfits = new Map<string, { readonly digest: Digest; readonly expectedBytes?: number }>();
   #touching = 0;
 
   constructor({ files, index, logger }: FileBlobsDependencies) {
@@ -50,6 +51,24 @@ export class FileBlobs {
       await nextTurn();
     }
     return digests;
+  }
+
+  /** Notes, while the index is built, that a blob is known by another length than its file has. */
+  noteMisfit(digest: Digest): void {
+    this.#misfits.set(this.#files.layout.blobPath(digest), { digest, expectedBytes: digest.sizeBytes });
+  }
+
+  /** Takes away the files whose length shows that they are damaged, so that they count, and uploads heal them. */
+  async expelMisfits(): Promise<void> {
+    for (const { digest, expectedBytes } of this.#misfits.values()) {
+      const id = this.#index.findHash(indexWordsOf(digest), digest.digestFunction);
+      const isFile = id >= 0 && this.#index.segmentOf(id) === IN_FILE;
+      // Files from before there were segments were linked under the length they had: what fits is right, the other not.
+      if (isFile && !this.#index.instances.isEmpty(id)) continue;
+      if (isFile) this.#forgetId(id);
+      await this.#files.expelMisfit(digest, expectedBytes);
+    }
+    this.#misfits.clear();
   }
 
   /** Moves a staged file to its place; in the index it is in no instance yet. */
@@ -118,13 +137,18 @@ export class FileBlobs {
   #enter(folder: string, name: string): Digest | undefined {
     try {
       const { size, mtimeMs } = statSync(join(folder, name));
-      const digest = Digest.of(name, size, functionNamed(basename(dirname(folder))));
-      if (digest.isEmpty) return undefined;
+      const digestFunction = functionNamed(basename(dirname(folder)));
+      if (size === 0) {
+        // Its blob was longer, by how much it does not say: no hash but that of nothing goes with no bytes.
+        this.#misfits.set(join(folder, name), { digest: Digest.of(name, 1, digestFunction) });
+        this.#logger.warn({ folder, name }, 'a file among the blobs is empty');
+        return undefined;
+      }
+      const digest = Digest.of(name, size, digestFunction);
       this.#add(digest, Math.floor(mtimeMs / 1000));
       return digest;
     } catch (error) {
       if (!isIngotError(error)) throw fileError(error, 'Look for blobs');
-      // Also an empty file: no hash but that of nothing goes with it, and an upload puts the blob in its place.
       this.#logger.warn({ folder, name }, 'a file among the blobs is no blob');
       return undefined;
     }

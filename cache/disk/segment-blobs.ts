@@ -13,7 +13,7 @@ import { nowSeconds } from './now-seconds.ts';
 import { RecentRing } from './recent-ring.ts';
 import type { SegmentAppend } from './segment-append.ts';
 import { SegmentLog } from './segment-log.ts';
-import { RECORD_HEADER_BYTES, type RecordFields, RecordKind } from './segment-record.ts';
+import { digestOf, RECORD_HEADER_BYTES, type RecordFields, RecordKind } from './segment-record.ts';
 
 /** Larger ones would push too many others out of the ring. */
 const RING_BLOB_BYTES_MAX = 64 * 1024;
@@ -30,6 +30,8 @@ export interface SegmentBlobsDependencies {
   readonly recentBlobBytes: number;
   readonly index: BlobIndex;
   readonly quarantine: Quarantine;
+  /** Told at start of a blob that is known by another length than its file has. */
+  readonly onMisfit: (digest: Digest) => void;
 }
 
 /**
@@ -69,7 +71,7 @@ export class SegmentBlobs implements AsyncDisposable {
     const log = await SegmentLog.open(dependencies, {
       replay: (record, segment) => {
         instanceMax = Math.max(instanceMax, record.instance);
-        enter(dependencies.index, record, segment);
+        enter(dependencies, record, segment);
       },
       appended: (append, segment, offset) => {
         if (blobs !== undefined) blobs.#appended(append, segment, offset);
@@ -226,7 +228,11 @@ export class SegmentBlobs implements AsyncDisposable {
     // Another reader took it out, or it was moved before the segment went.
     if (id < 0 || !this.#index.isAt(id, place)) return;
     this.#index.remove(id);
-    await this.#quarantine.keep(bytes, { digest, seen });
+    await this.#quarantine.keep(bytes, {
+      hash: digest.hash,
+      expectedBytes: digest.sizeBytes,
+      seen: seen.toString(),
+    });
     try {
       await this.#log.append({ kind: RecordKind.drop, digest, id: -1, instance: 0, seconds: nowSeconds() });
     } catch (error) {
@@ -282,13 +288,17 @@ function claim(
 
 /** What a record found at start means for the index. */
 function enter(
-  index: BlobIndex,
-  { kind, digest, instance, seconds, offset }: RecordFields,
+  { index, onMisfit }: Pick<SegmentBlobsDependencies, 'index' | 'onMisfit'>,
+  record: RecordFields,
   segment: number,
 ): void {
+  const { kind, digest, instance, seconds, offset } = record;
   const words = indexWordsOf(digest);
   const { digestFunction, sizeBytes } = digest;
-  let id = index.find(words, digestFunction, sizeBytes);
+  const known = index.findHash(words, digestFunction);
+  const fits = known >= 0 && index.sizeOf(known) === sizeBytes;
+  if (known >= 0 && !fits) onMisfit(digestOf(record));
+  let id = fits ? known : -1;
   if (kind === RecordKind.blob) {
     if (id < 0) id = claim(index, digest, { words, seconds });
     if (index.isPending(id) || index.segmentOf(id) !== IN_FILE) index.place(id, segment, offset);

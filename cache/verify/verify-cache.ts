@@ -56,7 +56,7 @@ export async function verifyCache(options: VerifyOptions): Promise<VerifyReport>
   const logger = new ProblemLog((problem) => problems.push(problem));
   await using _lock = await FolderLock.acquire(folder);
   problems.push(...(await unknownIn(folder)));
-  const settings = { recentBlobBytes: 0, invocationTtlMs: 0 };
+  const settings = { recentBlobBytes: 0, invocationTtlMs: 0, keepDamaged: !repair };
   await using disk = await DiskBlobStore.open({ folder, logger, ...settings });
   let readBytes = 0;
   const damaged: string[] = [];

@@ -1,5 +1,5 @@
-import { chmod, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Digest } from '../../../core/digest.ts';
 import { bytesOf } from '../../../core/streams.ts';
@@ -7,13 +7,19 @@ import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { inPieces, readAll, sampleBlob } from '../bytes.ts';
 import { openDiskStore } from './open-disk-store.ts';
 
-/** Ways a file rots. */
-const DAMAGES: [string, (path: string, sizeBytes: number) => Promise<void>][] = [
-  ['one bit flipped at the start', (path) => flip(path, 0)],
-  ['one bit flipped at the end', (path, sizeBytes) => flip(path, sizeBytes - 1)],
+type Damage = [string, (path: string, sizeBytes: number) => Promise<void>];
+
+/** Ways a file rots that its length shows. */
+const MISFITS: Damage[] = [
   ['its last byte cut off', (path, sizeBytes) => truncate(path, sizeBytes - 1)],
   ['all bytes cut off', (path) => truncate(path, 0)],
   ['a byte too many', (path, sizeBytes) => truncate(path, sizeBytes + 1)],
+];
+/** All ways. */
+const DAMAGES: Damage[] = [
+  ['one bit flipped at the start', (path) => flip(path, 0)],
+  ['one bit flipped at the end', (path, sizeBytes) => flip(path, sizeBytes - 1)],
+  ...MISFITS,
 ];
 
 async function flip(path: string, position: number): Promise<void> {
@@ -94,13 +100,49 @@ describe('damage to the files of a DiskBlobStore', () => {
     expect(opened.disk.stats.corruptBlobs).toBe(1);
   });
 
-  it('is seen in a file of the wrong length at a start, and an upload heals it before anyone reads it', async () => {
-    await using opened = await openFiles();
-    const { bytes, digest } = sampleBlob(400_000);
+  for (const [damage, inflict] of MISFITS) {
+    it(`is seen at a start in a file with ${damage}, counts, and is healed by an upload`, async () => {
+      await using opened = await openFiles();
+      const { bytes, digest } = sampleBlob(400_000);
+      for (const name of ['', 'a', 'b']) await opened.disk.forInstance(name).write(digest, bytesOf(bytes));
+      await opened.reopen(() => inflict(opened.pathOf(digest), bytes.length));
+      expect(opened.disk.stats).toMatchObject({ corruptBlobs: 1, blobs: 0 });
+      expect(await readdir(join(opened.folder, 'quarantine'))).toEqual([digest.hash]);
+      expect(await opened.store.findMissing([digest])).toEqual([digest]);
+      expect(await opened.store.read(digest)).toBeUndefined();
+      await opened.store.write(digest, inPieces(bytes));
+      expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
+      await opened.reopen();
+      expect(opened.disk.stats.corruptBlobs).toBe(0);
+      expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
+    });
+  }
+
+  it('is seen at a start in a file beside the record of its blob, which is the one that is read', async () => {
+    await using opened = await openDiskStore();
+    const { bytes, digest } = sampleBlob(1000);
     await opened.store.write(digest, bytesOf(bytes));
-    await opened.reopen(() => truncate(opened.pathOf(digest), 100));
-    expect(await opened.store.findMissing([digest])).toEqual([digest]);
-    await opened.store.write(digest, inPieces(bytes));
+    await opened.reopen(() => placeFile(opened.pathOf(digest), bytes.subarray(1)));
+    expect(opened.disk.stats.corruptBlobs).toBe(1);
+    expect(await readdir(dirname(opened.pathOf(digest)))).toEqual([]);
+    expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
+  });
+
+  it('of before there were segments is not seen in the good file that has healed it', async () => {
+    const { bytes, digest } = sampleBlob(400_000);
+    await using opened = await openFiles();
+    await opened.reopen(async () => {
+      await rm(opened.segments, { recursive: true });
+      await placeFile(opened.pathOf(digest), bytes.subarray(1));
+    });
+    await opened.store.write(digest, bytesOf(bytes));
+    await opened.reopen();
+    expect(opened.disk.stats.corruptBlobs).toBe(0);
     expect((await readAll(opened.store, digest))?.equals(bytes)).toBe(true);
   });
 });
+
+async function placeFile(path: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, bytes);
+}

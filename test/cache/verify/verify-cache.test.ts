@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LevelActionCache } from '../../../cache/actions/level-action-cache.ts';
@@ -80,6 +80,22 @@ describe('verifyCache', () => {
     for (const _time of [1, 2]) expect([...(await cache.verify()).problems].sort()).toEqual(expected);
     expect((await cache.verify(true)).problems).toHaveLength(4);
     expect(await cache.verify()).toEqual({ blobs: 49, bytes: 196_000, results: 49, problems: [] });
+  });
+
+  it('names a file that was cut off, and takes it out only when asked to', async () => {
+    await using cache = await stoppedCache();
+    const { digest } = cache.blobs[50]!;
+    const path = join(cache.folder, 'cas-v1', 'sha256', digest.hash.slice(0, 2), digest.hash);
+    await truncate(path, 100);
+    const lacks = `the result of action ${actionKey(50).actionDigest.hash} in instance "" lacks blob ${digest}`;
+    for (const _time of [1, 2]) {
+      expect((await cache.verify()).problems).toEqual([`blob ${digest.hash}/100 is damaged`, lacks]);
+    }
+    expect((await cache.verify(true)).problems).toEqual([
+      `a damaged blob was taken out of the store (hash ${digest.hash}, expectedBytes 300000, seen 100 bytes, kept true)`,
+      lacks,
+    ]);
+    expect((await cache.verify()).problems).toEqual([]);
   });
 
   it('looks into trees', async () => {
