@@ -22,7 +22,7 @@ let seed = 30_000;
 
 beforeAll(async () => {
   data = await tempFolder();
-  cache = await ServerUnderFault.start(data.path);
+  cache = await ServerUnderFault.start(data.path, { isTimed: true });
   client = cache.channel.client(ContentAddressableStorageDefinition);
 });
 afterAll(async () => {
