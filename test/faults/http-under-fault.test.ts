@@ -189,37 +189,6 @@ fault('R16', 'over HTTP: a client is killed, or resets, in mid-upload', async (s
   }
 });
 
-fault(
-  'R17',
-  'over HTTP: a client stops in mid-upload and another in mid-download',
-  async (saw) => {
-    const { bytes, digest } = fresh(64 * 1024 * 1024);
-    expect(await put(`/cas/${digest.hash}`, bytes)).toBe(200);
-    const left = () => metric('ingot_http_requests_total{method="GET",status="499",view="cas"}');
-    const leftBefore = (await left()) ?? 0;
-    const before = await cache.residentBytes();
-    const curl = (...args: string[]) =>
-      spawn('curl', ['-sS', ...args], { stdio: ['pipe', 'ignore', 'ignore'] });
-    const reader = curl('--limit-rate', '100k', '-o', '/dev/null', url(`/cas/${digest.hash}`));
-    const writer = curl('-H', 'Expect:', '-T', '-', url(`/cas/${fresh(8_000_000).digest.hash}`));
-    writer.stdin?.on('error', () => undefined);
-    writer.stdin?.write(bytes.subarray(0, 6_000_000));
-    await expect.poll(() => incoming(), { timeout: 20_000 }).toHaveLength(1);
-    reader.kill('SIGSTOP');
-    writer.kill('SIGSTOP');
-    const startedMs = performance.now();
-    await expect.poll(() => incoming(), { timeout: 40_000 }).toEqual([]);
-    await expect.poll(left, { timeout: 40_000 }).toBe(leftBefore + 1);
-    const seconds = (performance.now() - startedMs) / 1000;
-    const grown = ((await cache.residentBytes()) - before) / 2 ** 20;
-    for (const client of [reader, writer]) client.kill('SIGKILL');
-    saw(`both were let go after ${seconds.toFixed(1)} s, memory ${grown.toFixed(0)} MiB more`);
-    expect(seconds).toBeLessThan(35);
-    expect(grown).toBeLessThan(64);
-  },
-  { timeoutMs: 90_000 },
-);
-
 /** What is answered to a request as it stands, the connection being closed after it. */
 async function raw(lines: readonly string[], body: Uint8Array = Buffer.alloc(0)): Promise<string> {
   const [host = '', port = ''] = cache.http.split(':');

@@ -1,10 +1,13 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { bytesOf } from '../../core/streams.ts';
 import { sampleBlob } from '../cache/bytes.ts';
+import { ScrapedMetrics } from '../setup/scraped-metrics.ts';
 import { tempFolder } from '../setup/temp-folder.ts';
+import { waitUntil } from '../setup/wait-until.ts';
 import { fault, type Saw } from './fault.ts';
 import { ServerUnderFault } from './server-under-fault.ts';
 import { StuckClient } from './stuck-client.ts';
@@ -22,9 +25,8 @@ const DROPPED = 'dropped a connection that does not answer';
 async function letGo(cache: ServerUnderFault, clients: number, saw: Saw): Promise<void> {
   const before = await cache.residentBytes();
   const startedMs = performance.now();
-  await expect
-    .poll(() => cache.process.stderr.split(DROPPED).length - 1, { timeout: FREED_MS + 5000, interval: 100 })
-    .toBe(clients);
+  const isLetGo = () => cache.process.stderr.split(DROPPED).length - 1 === clients;
+  await waitUntil(`${clients} clients to be let go`, isLetGo, { timeoutMs: FREED_MS + 5000, pollMs: 100 });
   const ms = performance.now() - startedMs;
   const grown = (await cache.residentBytes()) - before;
   saw(
@@ -96,4 +98,47 @@ fault(
     expect(await cache.blobs.findMissing([uploaded])).toEqual([uploaded]);
   },
   { concurrent: true, skip: canMakeNetworks ? undefined : 'a network of its own takes root and iproute2' },
+);
+
+fault(
+  'R17',
+  'over HTTP: clients are stopped in mid-upload and mid-download',
+  async (saw) => {
+    await using data = await tempFolder();
+    await using cache = await ServerUnderFault.start(data.path, { isTimed: true });
+    const { bytes, digest } = sampleBlob(LARGE, 17_004);
+    const url = `http://${cache.http}/cas`;
+    expect((await fetch(`${url}/${digest.hash}`, { method: 'PUT', body: bytes })).status).toBe(200);
+    const { digest: uploaded } = sampleBlob(8_000_000, 17_005);
+    const before = await cache.residentBytes();
+    const curl = (...args: string[]) =>
+      spawn('curl', ['-sS', ...args], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const reader = curl('--limit-rate', '100k', '-o', '/dev/null', `${url}/${digest.hash}`);
+    const writer = curl('-H', 'Expect:', '-T', '-', `${url}/${uploaded.hash}`);
+    try {
+      writer.stdin.on('error', () => undefined);
+      writer.stdin.write(bytes.subarray(0, 6_000_000));
+      const incoming = () => readdir(cache.folder('incoming'));
+      await waitUntil('the upload to be under way', async () => (await incoming()).length === 1);
+      reader.kill('SIGSTOP');
+      writer.kill('SIGSTOP');
+      const startedMs = performance.now();
+      const isLetGo = async () => {
+        const metrics = new ScrapedMetrics(await (await fetch(`http://${cache.http}/metrics`)).text());
+        const left = metrics.value('ingot_http_requests_total{method="GET",status="499",view="cas"}');
+        return left === 1 && (await incoming()).length === 0;
+      };
+      await waitUntil('both to be let go', isLetGo, { timeoutMs: FREED_MS + 5000, pollMs: 100 });
+      const ms = performance.now() - startedMs;
+      const grown = (await cache.residentBytes()) - before;
+      saw(
+        `both were let go after ${(ms / 1000).toFixed(1)} s, memory ${(grown / 2 ** 20).toFixed(0)} MiB more`,
+      );
+      expect(ms).toBeLessThan(FREED_MS);
+      expect(grown).toBeLessThan(GROWTH_BYTES);
+    } finally {
+      for (const client of [reader, writer]) client.kill('SIGKILL');
+    }
+  },
+  { concurrent: true },
 );
