@@ -7,6 +7,7 @@ import { segmentFailPoints } from '../../cache/disk/segment-log.ts';
 import { GrpcActionCache } from '../../cache/remote/grpc-action-cache.ts';
 import { GrpcBlobStore } from '../../cache/remote/grpc-blob-store.ts';
 import { readInputBlob } from '../../cli/client/input-blob.ts';
+import { Semaphore } from '../../core/concurrency.ts';
 import { RpcChannel } from '../../core/rpc/rpc-channel.ts';
 import { bytesOf } from '../../core/streams.ts';
 import { outputFileBlob } from '../../worker/output/output-file.ts';
@@ -21,6 +22,11 @@ type SampleBlob = ReturnType<typeof sampleBlob>;
 
 /** How soon a killed cache must serve again. */
 const RESTART_MS = 2000;
+/** What is timed takes turns. */
+const restarts = new Semaphore(1);
+
+/** A fault beside others: each has a cache of its own, and mostly waits for it. */
+const crash: typeof fault = (id, title, run) => fault(id, title, run, { concurrent: true });
 
 /** Waits for a cache to die at its fail point, looks at the disk, and starts it again at the same addresses. */
 async function restart(
@@ -30,8 +36,9 @@ async function restart(
 ): Promise<ServerUnderFault> {
   expect(await cache.died()).toBe('SIGKILL');
   await storedBlobs(cache.folder());
+  using _turn = await restarts.acquire();
   await using stack = new AsyncDisposableStack();
-  const again = stack.use(await ServerUnderFault.start(cache.data, { at: cache, flags }));
+  const again = stack.use(await ServerUnderFault.start(cache.data, { at: cache, flags, isTimed: true }));
   expect(again.readyMs).toBeLessThan(RESTART_MS);
   saw(`died as asked; every blob on disk was whole; it served again after ${again.readyMs.toFixed(0)} ms`);
   stack.move();
@@ -55,7 +62,7 @@ const POINTS: [string, number[]][] = [
 
 for (const [point, sizes] of POINTS) {
   for (const sizeBytes of sizes) {
-    fault('R01', `kill -9 at ${point}, storing ${sizeBytes} bytes`, async (saw) => {
+    crash('R01', `kill -9 at ${point}, storing ${sizeBytes} bytes`, async (saw) => {
       const isOfFiles =
         point !== 'cas.before_reply' && blobFileFailPoints.some((ofFiles) => ofFiles === point);
       // Of a small blob no point of files is passed; any other is passed by both.
@@ -83,7 +90,7 @@ for (const [point, sizes] of POINTS) {
 }
 
 for (const point of RARE_POINTS) {
-  fault('R01', `kill -9 at ${point}`, async (saw) => {
+  crash('R01', `kill -9 at ${point}`, async (saw) => {
     await using data = await tempFolder();
     const flags = ['--cache-bytes', '8MiB'];
     await using cache = await ServerUnderFault.start(data.path, { fail: `${point}:2`, flags });
@@ -126,7 +133,7 @@ for (const [what, sourceOf] of [
       (await outputFileBlob(path, bytes.length, digest.digestFunction)).open(),
   ],
 ] as const) {
-  fault('R01', `kill -9 in the midst of a large upload of ${what}`, async (saw) => {
+  crash('R01', `kill -9 in the midst of a large upload of ${what}`, async (saw) => {
     const sample = sampleBlob(40_000_000, 3);
     const { bytes, digest } = sample;
     await using data = await tempFolder();
@@ -141,29 +148,30 @@ for (const [what, sourceOf] of [
   });
 }
 
-fault('R01', 'kill -9 in the midst of a download', async (saw) => {
+crash('R01', 'kill -9 in the midst of a download', async (saw) => {
   const { bytes, digest } = sampleBlob(30_000_000, 4);
   await using data = await tempFolder();
   await using cache = await ServerUnderFault.start(data.path);
   await cache.blobs.write(digest, bytesOf(bytes));
   const chunks: Uint8Array[] = [];
-  let read = 0;
+  let readBytes = 0;
+  let isKilled = false;
   await using stack = new AsyncDisposableStack();
   for await (const chunk of (await cache.blobs.read(digest)) ?? []) {
     chunks.push(chunk);
-    read += chunk.length;
-    if (read > 5_000_000 && read < 5_300_000) {
-      await cache.kill();
-      stack.use(await ServerUnderFault.start(data.path, { at: cache }));
-      read = bytes.length;
-    }
+    readBytes += chunk.length;
+    if (isKilled || readBytes < 5_000_000) continue;
+    isKilled = true;
+    await cache.kill();
+    stack.use(await ServerUnderFault.start(data.path, { at: cache }));
   }
+  expect(isKilled).toBe(true);
   expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
   saw(`the client went on after 5 of ${bytes.length / 1e6} MB and had them all`);
 });
 
 for (const point of actionCacheFailPoints) {
-  fault('R02', `kill -9 at ${point}, filing a result`, async (saw) => {
+  crash('R02', `kill -9 at ${point}, filing a result`, async (saw) => {
     const output = sampleBlob(50_000, 5);
     await using data = await tempFolder();
     await using cache = await ServerUnderFault.start(data.path, { fail: `${point}:2` });
@@ -188,7 +196,7 @@ for (const point of actionCacheFailPoints) {
   });
 }
 
-fault('R02', 'kill -9 at any time, six times, of a cache that eight clients write to', async (saw) => {
+crash('R02', 'kill -9 at any time, six times, of a cache that eight clients write to', async (saw) => {
   let seed = 1234;
   const random = (): number => {
     seed = (seed * 48271) % 2147483647;
