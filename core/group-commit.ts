@@ -8,10 +8,16 @@ export class GroupCommit<T> {
   /** Settles with the group that is waiting: one promise for all, since there may be thousands of them. */
   #done = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
+  #flushing = 0;
 
   /** `flush` takes what was submitted, in order; its failure is every submitter's. Never runs twice at once. */
   constructor(flush: (items: readonly T[]) => Promise<void>) {
     this.#flush = flush;
+  }
+
+  /** What was submitted and is not flushed yet. */
+  get pending(): number {
+    return this.#waiting.length + this.#flushing;
   }
 
   /** Resolves when a flush that began after this call, and took the item, is done. */
@@ -34,12 +40,14 @@ export class GroupCommit<T> {
       const done = this.#done;
       this.#waiting = [];
       this.#done = Promise.withResolvers();
+      this.#flushing = group.length;
       try {
         await this.#flush(group);
         done.resolve();
       } catch (error) {
         done.reject(error);
       }
+      this.#flushing = 0;
     }
     this.#running = undefined;
   }

@@ -7,13 +7,14 @@ import { messageMemory } from '../../core/message-memory.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import type { ByteSpan } from '../blobs/byte-range.ts';
 import type { Quarantine } from '../blobs/quarantine.ts';
-import { type BlobIndex, type BlobPlace, EntryFlag, IN_FILE } from './blob-index.ts';
+import { type BlobIndex, type BlobPlace, EntryFlag } from './blob-index.ts';
 import { indexWordsOf } from './index-words.ts';
 import { nowSeconds } from './now-seconds.ts';
 import { RecentRing } from './recent-ring.ts';
+import { claimEntry, RecordReplay } from './record-replay.ts';
 import type { SegmentAppend } from './segment-append.ts';
 import { SegmentLog } from './segment-log.ts';
-import { digestOf, RECORD_HEADER_BYTES, type RecordFields, RecordKind } from './segment-record.ts';
+import { dropFields, RECORD_HEADER_BYTES, RecordKind } from './segment-record.ts';
 
 /** Larger ones would push too many others out of the ring. */
 const RING_BLOB_BYTES_MAX = 64 * 1024;
@@ -67,12 +68,9 @@ export class SegmentBlobs implements AsyncDisposable {
   /** Opens the segments and enters what they hold into the index, in which the files must be already. */
   static async open(dependencies: SegmentBlobsDependencies): Promise<SegmentBlobs> {
     let blobs: SegmentBlobs | undefined;
-    let instanceMax = 0;
+    const replay = new RecordReplay(dependencies);
     const log = await SegmentLog.open(dependencies, {
-      replay: (record, segment) => {
-        instanceMax = Math.max(instanceMax, record.instance);
-        enter(dependencies, record, segment);
-      },
+      replay: (record, segment) => replay.enter(record, segment),
       appended: (append, segment, offset) => {
         if (blobs !== undefined) blobs.#appended(append, segment, offset);
       },
@@ -80,7 +78,7 @@ export class SegmentBlobs implements AsyncDisposable {
         if (blobs !== undefined) blobs.#failed(append);
       },
     });
-    blobs = new SegmentBlobs(dependencies, log, instanceMax);
+    blobs = new SegmentBlobs(dependencies, log, replay.instanceMax);
     return blobs;
   }
 
@@ -95,7 +93,7 @@ export class SegmentBlobs implements AsyncDisposable {
     const known = this.#index.find(words, digest.digestFunction, digest.sizeBytes);
     if (known >= 0) return this.#writeKnown(known, { digest, bytes, instance });
     const seconds = nowSeconds();
-    const id = claim(this.#index, digest, { words, seconds });
+    const id = claimEntry(this.#index, digest, { words, seconds });
     const { sizeBytes } = digest;
     if (sizeBytes <= RING_BLOB_BYTES_MAX) this.#index.setRing(id, this.#ring.put(bytes));
     const done = this.#log.append({ kind: RecordKind.blob, digest, id, instance, seconds, payload: bytes });
@@ -234,7 +232,7 @@ export class SegmentBlobs implements AsyncDisposable {
       seen: seen.toString(),
     });
     try {
-      await this.#log.append({ kind: RecordKind.drop, digest, id: -1, instance: 0, seconds: nowSeconds() });
+      await this.#log.append({ kind: RecordKind.drop, digest, id: -1, ...dropFields(place) });
     } catch (error) {
       this.#logger.error(
         { error, hash: digest.hash },
@@ -273,39 +271,4 @@ export class SegmentBlobs implements AsyncDisposable {
 /** Bytes in message memory, for one reader. */
 function reused(bytes: Buffer): WholeBytes {
   return new WholeBytes(bytes, { onDone: () => messageMemory.giveBack(bytes) });
-}
-
-/** An entry for a blob that has none. A file of the wrong length may stand for its hash: it is no longer asked for. */
-function claim(
-  index: BlobIndex,
-  { digestFunction, sizeBytes }: Pick<Digest, 'digestFunction' | 'sizeBytes'>,
-  { words, seconds }: { readonly words: Int32Array; readonly seconds: number },
-): number {
-  const wrong = index.findHash(words, digestFunction);
-  if (wrong >= 0) index.remove(wrong);
-  return index.add({ words, digestFunction, sizeBytes }, seconds);
-}
-
-/** What a record found at start means for the index. */
-function enter(
-  { index, onMisfit }: Pick<SegmentBlobsDependencies, 'index' | 'onMisfit'>,
-  record: RecordFields,
-  segment: number,
-): void {
-  const { kind, digest, instance, seconds, offset } = record;
-  const words = indexWordsOf(digest);
-  const { digestFunction, sizeBytes } = digest;
-  const known = index.findHash(words, digestFunction);
-  const fits = known >= 0 && index.sizeOf(known) === sizeBytes;
-  if (known >= 0 && !fits) onMisfit(digestOf(record));
-  let id = fits ? known : -1;
-  if (kind === RecordKind.blob) {
-    if (id < 0) id = claim(index, digest, { words, seconds });
-    if (index.isPending(id) || index.segmentOf(id) !== IN_FILE) index.place(id, segment, offset);
-    index.instances.add(id, instance);
-    index.use(id, seconds);
-  } else if (id >= 0 && kind === RecordKind.link) index.instances.add(id, instance);
-  // Of a blob that has since been stored as a file, what came before counts no more.
-  else if (id >= 0 && index.segmentOf(id) === IN_FILE) index.instances.clear(id);
-  else if (id >= 0) index.remove(id);
 }

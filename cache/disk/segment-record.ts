@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { Digest } from '../../core/digest.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { BlobPlace } from './blob-index.ts';
 
 /** What a record says of its blob. */
 export const RecordKind = {
@@ -8,7 +9,7 @@ export const RecordKind = {
   blob: 1,
   /** It is in this instance, too; its bytes are elsewhere. */
   link: 2,
-  /** What earlier records say of it no longer holds. */
+  /** Its bytes in one place are damaged; see {@link dropFields}. */
   drop: 3,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
@@ -31,6 +32,16 @@ export interface RecordFields {
   readonly payloadBytes: number;
   /** Of the header in its segment. */
   readonly offset: number;
+}
+
+/** A drop has no instance and no time: it says there where the bytes are that it means, whatever else is stored meanwhile. */
+export function dropFields({ segment, offset }: BlobPlace): Pick<RecordFields, 'instance' | 'seconds'> {
+  return { instance: segment, seconds: offset / 8 };
+}
+
+/** What a drop means. */
+export function droppedPlace({ instance, seconds }: RecordFields): BlobPlace {
+  return { segment: instance, offset: seconds * 8 };
 }
 
 /** Bytes that a record with this payload takes. */

@@ -38,7 +38,7 @@ describe('MessageMemory', () => {
       expect(memory.take(bytes).buffer.byteLength / bytes).toBeLessThanOrEqual(1.25);
     }
     const pieces = Array.from({ length: 30 }, () => memory.take(1024 * 1024));
-    pieces.forEach((piece) => memory.giveBack(piece));
+    for (const piece of pieces) memory.giveBack(piece);
     expect(memory.freeBytes).toBe(24 * 1024 * 1024);
   });
 });

@@ -101,6 +101,19 @@ describe('DiskBlobStore', () => {
     expect((await opened.segmentFiles('.idx')).length).toBe(segments.length - 1);
   });
 
+  it('leaves no old segment open for writers that are seldom needed', async () => {
+    await using opened = await openDiskStore({ segmentBytes: 8 * 1024, limitBytes: 100_000 });
+    const { store } = opened;
+    const first = [sampleBlob(1500, 1), sampleBlob(1500, 2)];
+    await Promise.all(first.map(({ bytes, digest }) => store.write(digest, bytesOf(bytes))));
+    expect(await opened.segmentFiles()).toHaveLength(2);
+    for (let seed = 10; seed < 80; seed++) {
+      const { bytes, digest } = sampleBlob(3000, seed);
+      await store.write(digest, bytesOf(bytes));
+    }
+    expect(await store.findMissing(first.map(({ digest }) => digest))).toHaveLength(2);
+  });
+
   it('answers UNAVAILABLE once it is closed, and says when to try again', async () => {
     await using opened = await openDiskStore();
     const { bytes, digest } = sampleBlob(10);
