@@ -6,7 +6,7 @@ import { fileError } from '../../core/file-error.ts';
 import { messageMemory } from '../../core/message-memory.ts';
 import type { Reusing } from '../../core/streams.ts';
 import type { ByteSpan } from './byte-range.ts';
-import type { OpenReads } from './open-reads.ts';
+import type { OpenRead, OpenReads } from './open-reads.ts';
 
 /** What a {@link BlobFileRead} is made of. */
 export interface BlobFileReadOptions {
@@ -34,6 +34,7 @@ export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined
   readonly #handle: FileHandle;
   readonly #options: BlobFileReadOptions;
   readonly #hasher: DigestHasher | undefined;
+  readonly #read: OpenRead;
   #position: number;
   #closing: Promise<void> | undefined;
 
@@ -41,7 +42,7 @@ export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined
     this.#handle = handle;
     this.#options = options;
     this.#position = options.span.start;
-    options.reads.begin();
+    this.#read = options.reads.begin();
     if (options.check !== undefined) this.#hasher = new DigestHasher(options.digest.digestFunction);
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (options.signal?.aborted) this.#onAbort();
@@ -76,8 +77,8 @@ export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined
   }
 
   async #chunk(): Promise<Uint8Array> {
-    const { digest, span, check, reads } = this.#options;
-    const length = Math.min(reads.chunkBytes, span.end - this.#position);
+    const { digest, span, check } = this.#options;
+    const length = Math.min(this.#read.takeChunk(), span.end - this.#position);
     const buffer = messageMemory.take(length);
     const bytesRead = await readFully(this.#handle, buffer, this.#position);
     if (bytesRead < length) {
@@ -106,7 +107,7 @@ export class BlobFileRead implements AsyncIterableIterator<Uint8Array, undefined
   #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     if (this.#closing === undefined) {
-      this.#options.reads.end();
+      this.#read[Symbol.dispose]();
       this.#closing = this.#handle.close();
     }
     return this.#closing;

@@ -1,25 +1,40 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { OpenReads } from '../../../cache/blobs/open-reads.ts';
 
-it('lets a few readers read much at once, and thousands a little each', () => {
-  const reads = new OpenReads();
-  const chunkBytesOf = (readers: number) => {
-    for (let begun = 0; begun < readers; begun++) reads.begin();
-    const { chunkBytes } = reads;
-    for (let ended = 0; ended < readers; ended++) reads.end();
-    return chunkBytes;
-  };
-  const KIB = 1024;
-  for (const [readers, chunkKib] of [
-    [0, 1024],
-    [16, 1024],
-    [17, 512],
-    [32, 512],
-    [33, 128],
-    [128, 128],
-    [129, 32],
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
+
+describe('reads of files under way', () => {
+  it.each([
+    [1, 1024],
+    [9, 1024],
+    [20, 512],
+    [50, 256],
+    [100, 128],
     [5000, 32],
-  ] as const) {
-    expect([readers, chunkBytesOf(readers) / KIB]).toEqual([readers, chunkKib]);
-  }
+  ])('that all go on, %i of them, mostly get %i KiB at once', (readers, chunkKib) => {
+    const reads = new OpenReads();
+    const open = Array.from({ length: readers }, () => reads.begin());
+    for (let round = 0; round < 8; round += 1) for (const read of open) read.takeChunk();
+    const chunks = open.map((read) => read.takeChunk() / KIB);
+    expect(chunks.toSorted((a, b) => a - b)[Math.floor(readers / 2)]).toBe(chunkKib);
+  });
+
+  it('whose clients wait hold little, in whatever order they came', () => {
+    const reads = new OpenReads();
+    const held = Array.from({ length: 50 }, () => reads.begin().takeChunk());
+    expect(held[0]).toBe(MIB);
+    expect(held.at(-1)).toBe(128 * KIB);
+    expect(sumOf(held)).toBeLessThan(18 * MIB);
+  });
+
+  it('leave what they held to those that come later', () => {
+    const reads = new OpenReads();
+    const open = Array.from({ length: 200 }, () => reads.begin());
+    for (const read of open) read.takeChunk();
+    for (const read of open) read[Symbol.dispose]();
+    expect(reads.begin().takeChunk()).toBe(MIB);
+  });
 });
