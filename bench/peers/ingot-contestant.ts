@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import type { Contestant, Protocol, ServerPlace } from './contestant.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../cli/ingot.js');
+const ROOT = join(import.meta.dirname, '../..');
+/** With the Node of the package before any other, as npx has it. */
+const PATH = `PATH=${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`;
+const PROGRAM = join(ROOT, 'cli/ingot.js');
 
 /** How a contestant differs from the cache that a user starts. */
 export interface IngotContestantOptions {
@@ -17,18 +20,19 @@ export interface IngotContestantOptions {
 export class IngotContestant implements Contestant {
   readonly name: string;
   readonly speaks: readonly Protocol[];
-  readonly #nodeFlags: readonly string[];
+  readonly #variables: readonly string[];
   readonly #flags: readonly string[];
 
   constructor({ name = 'ingot', profileFolder, http = false, flags = [] }: IngotContestantOptions) {
     this.name = name;
     this.#flags = flags;
     this.speaks = http ? ['grpc', 'http'] : ['grpc'];
-    this.#nodeFlags = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
+    const profiling = `NODE_OPTIONS=--cpu-prof --cpu-prof-dir=${profileFolder}`;
+    this.#variables = profileFolder === undefined ? [PATH] : [PATH, profiling];
   }
 
   async command({ folder, grpcAddress, httpAddress }: ServerPlace): Promise<readonly string[]> {
     const role = ['cache', '--data', folder, '--grpc', grpcAddress, '--http', httpAddress, ...this.#flags];
-    return [process.execPath, ...this.#nodeFlags, PROGRAM, ...role];
+    return ['env', ...this.#variables, PROGRAM, ...role];
   }
 }

@@ -141,20 +141,20 @@ export class DiskUploads {
   }
 
   /** Of a blob in memory a write that found the disk full is tried again once there is room. */
-  async #writeSmall(digest: Digest, bytes: Uint8Array, instance: number): Promise<void> {
+  #writeSmall(digest: Digest, bytes: Uint8Array, instance: number): Promise<void> {
     const { segments } = this.#parts;
-    const sizeBytes = recordBytes(bytes.byteLength);
-    try {
-      if (this.#room.hasRoom(sizeBytes)) {
-        await segments.write(digest, bytes, instance);
-      } else {
-        using _room = await this.#room.reserve(sizeBytes, digest.toString());
-        await segments.write(digest, bytes, instance);
-      }
-    } catch (error) {
+    const written = this.#room.hasRoom(recordBytes(bytes.byteLength))
+      ? segments.write(digest, bytes, instance)
+      : this.#writeReserved(digest, bytes, instance);
+    return written.catch(async (error: unknown) => {
       if ((await this.#room.afterFailure(error, digest.toString())) === undefined) throw error;
       await segments.write(digest, bytes, instance);
-    }
+    });
+  }
+
+  async #writeReserved(digest: Digest, bytes: Uint8Array, instance: number): Promise<void> {
+    using _room = await this.#room.reserve(recordBytes(bytes.byteLength), digest.toString());
+    await this.#parts.segments.write(digest, bytes, instance);
   }
 
   async #writeFile({ instance, digest, source }: Upload, runner: UploadRunner): Promise<void> {

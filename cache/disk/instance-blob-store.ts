@@ -34,9 +34,12 @@ export class InstanceBlobStore implements BlobStore, BlobLookup, BlobIngest {
     return this.#store.read(this.#known(), digest, range, options);
   }
 
-  async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
-    const number = this.#known() ?? (await this.#instances.numberFor(this.#name));
-    return this.#store.write(number, digest, source, options);
+  write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
+    const known = this.#known();
+    if (known !== undefined) return this.#store.write(known, digest, source, options);
+    return this.#instances
+      .numberFor(this.#name)
+      .then((number) => this.#store.write(number, digest, source, options));
   }
 
   async ingest(source: AsyncIterable<Uint8Array>, options: IngestOptions): Promise<Digest> {

@@ -10,6 +10,7 @@ import {
   compressor_ValueToJSON,
   type DigestFunction_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
+import type { Status } from '../../proto/gen/google/rpc/status.ts';
 import type { BlobOptions } from '../blob-store.ts';
 import type { BatchStores } from './batch-read-blobs.ts';
 import { okStatus, statusOf } from './batch-status.ts';
@@ -30,15 +31,10 @@ export async function batchUpdateBlobs(
       `BatchUpdateBlobs: ${bytes} bytes in all blobs, at most ${BATCH_TOTAL_BYTES_MAX} are accepted`,
     );
   }
-  const responses = await inSlices(requests, WRITES_AT_ONCE, async (request) => {
-    try {
-      await update(request, digestFunction, stores, options);
-      return { digest: request.digest, status: okStatus };
-    } catch (error) {
-      return { digest: request.digest, status: statusOf(error) };
-    }
-  });
-  return { responses };
+  const statuses = await inSlices(requests, WRITES_AT_ONCE, (request) =>
+    update(request, digestFunction, stores, options).then(whenStored, statusOf),
+  );
+  return { responses: requests.map(({ digest }, at) => ({ digest, status: statuses[at] })) };
 }
 
 /** What it takes here: a compressed one is as large as it says it will be. */
@@ -47,7 +43,23 @@ function bytesOfRequest({ data, digest, compressor }: BatchUpdateBlobsRequest_Re
   return Math.max(data.byteLength, isCompressed ? (digest?.sizeBytes ?? 0) : 0);
 }
 
+const whenStored = (): Status => okStatus;
+
+/** Rejects with what is wrong with the request, too. */
 function update(
+  request: BatchUpdateBlobsRequest_Request,
+  digestFunction: DigestFunction_Value,
+  stores: BatchStores,
+  options: BlobOptions,
+): Promise<void> {
+  try {
+    return write(request, digestFunction, stores, options);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function write(
   { digest: message, data, compressor }: BatchUpdateBlobsRequest_Request,
   digestFunction: DigestFunction_Value,
   { store, forms }: BatchStores,

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { tempFolder } from './temp-folder.ts';
@@ -53,6 +53,15 @@ describe('ingot.js', () => {
   it('runs the program and ends with its exit code', async () => {
     const ended = await run([packageWith(ECHO), 'a', '--b']);
     expect([ended.code, ended.stdout]).toEqual([7, `${process.version} ["a","--b"]\n`]);
+  });
+
+  it('bounds the space for new objects, by its first line and on the node it starts itself', async () => {
+    const entry = packageWith(
+      'export async function main(): Promise<number> { console.log(process.execArgv); return 0; }',
+    );
+    const flag = '--max-semi-space-size=32';
+    expect((await run([...oldNode(), entry])).stdout).toBe(`[ '${flag}' ]\n`);
+    expect(readFileSync(ENTRY, 'utf8').split('\n', 1)).toEqual([`#!/usr/bin/env -S node ${flag}`]);
   });
 
   it("starts over on the package's own node when this one is too old, with the same exit code", async () => {
