@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, glob, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const FIXTURE = join(import.meta.dirname, '../e2e/bazel');
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
+/** For its server, should the test be killed. */
+const IDLE_SECONDS = 60;
 
 /** How one Bazel command ended, with the counts of its closing line "N processes: …". */
 export interface BazelRun {
@@ -17,7 +19,7 @@ export interface BazelRun {
 
 /**
  * A real Bazel 4.2.3 (Debian's bazel-bootstrap) on a copy of the C++ workspace in `test/e2e/bazel`, kept from the
- * network by overriding its external repositories. Each command is a process of its own; nothing stays behind.
+ * network by overriding its external repositories. Its server, which the first command starts, ends with it.
  */
 export class Bazel implements AsyncDisposable {
   readonly #folder: string;
@@ -34,7 +36,7 @@ export class Bazel implements AsyncDisposable {
 
   /** `bazel COMMAND ARGS…`; never throws for a failed build. */
   run(command: string, ...args: readonly string[]): Promise<BazelRun> {
-    const startup = ['--batch', '--nohome_rc', `--output_user_root=${this.#folder}/output`];
+    const startup = ['--nohome_rc', `--max_idle_secs=${IDLE_SECONDS}`, `--output_user_root=${this.#outputs}`];
     const overrides = ['build', 'test', 'clean', 'run'].includes(command)
       ? [
           `--override_repository=rules_cc=${this.#folder}/rules_cc`,
@@ -65,6 +67,10 @@ export class Bazel implements AsyncDisposable {
     });
   }
 
+  get #outputs(): string {
+    return join(this.#folder, 'output');
+  }
+
   get workspace(): string {
     return join(this.#folder, 'workspace');
   }
@@ -75,6 +81,9 @@ export class Bazel implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for await (const path of glob(join(this.#outputs, '*/server/server.pid.txt'))) {
+      process.kill(Number(await readFile(path, 'utf8')), 'SIGKILL');
+    }
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
