@@ -18,7 +18,7 @@ function clientOf(channel: RpcChannel) {
   return new ChunkingBlobStore({ inner: new GrpcBlobStore(remote), params: announcedChunking(remote) });
 }
 
-describe('a cache that is killed while a blob comes to it in chunks', () => {
+describe.concurrent('a cache that is killed while a blob comes to it in chunks', () => {
   for (const point of ['cas.after_write:4', 'cas.before_reply:5', ...chunkListFailPoints]) {
     it(`at ${point}, has the blob whole or not at all, and the client gets through`, async () => {
       const { bytes, digest } = sampleBlob(BLOB_BYTES, 1);

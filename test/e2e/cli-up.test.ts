@@ -1,20 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { tempFolder } from '../setup/temp-folder.ts';
+import { waitUntil } from '../setup/wait-until.ts';
 import { IngotProcess, ingot } from './cli-process.ts';
 import { sandboxLevel, UpFarm } from './up-farm.ts';
 
 const ANY_PORT = ['--grpc', '127.0.0.1:0', '--http', '127.0.0.1:0'];
 
-function tempFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'ingot-e2e-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 /** A command on the farm that says when it has begun. */
-async function begun(farm: UpFarm, script: string): Promise<IngotProcess> {
+async function begun({ onTestFinished }: TestContext, farm: UpFarm, script: string): Promise<IngotProcess> {
   const run = new IngotProcess([
     'run',
     '--endpoint',
@@ -29,7 +22,7 @@ async function begun(farm: UpFarm, script: string): Promise<IngotProcess> {
   return run;
 }
 
-describe('ingot up', () => {
+describe.concurrent('ingot up', () => {
   it('prints addresses, Bazel flags and sandbox, then one line that begins with ready; SIGTERM ends it with 0', async () => {
     await using farm = await UpFarm.start();
     const ended = await farm.process.stop('SIGTERM');
@@ -59,7 +52,8 @@ describe('ingot up', () => {
     ['--http', 'HTTP'],
   ])('names %s when that port is in use', async (flag, what) => {
     await using farm = await UpFarm.start();
-    const second = await ingot(['up', '--data', tempFolder(), ...ANY_PORT, flag, farm.endpoint]);
+    await using folder = await tempFolder();
+    const second = await ingot(['up', '--data', folder.path, ...ANY_PORT, flag, farm.endpoint]);
     expect(second.code).toBe(78);
     expect(second.stderr).toBe(
       `error: listen for ${what} on ${farm.endpoint}: the port is in use by another process\n` +
@@ -67,18 +61,19 @@ describe('ingot up', () => {
     );
   });
 
-  it('lets a running action finish after SIGTERM, and its client hears of it', async () => {
+  it('lets a running action finish after SIGTERM, and its client hears of it', async (context) => {
     await using farm = await UpFarm.start();
-    const run = await begun(farm, 'sleep 2; echo end');
+    const run = await begun(context, farm, 'sleep 2; echo end');
     expect((await farm.process.stop('SIGTERM')).code).toBe(0);
     expect(await run.ended).toMatchObject({ code: 0, stdout: 'begin\nend\n' });
   });
 
-  it('ends at once at a second Ctrl-C', async () => {
+  it('ends at once at a second Ctrl-C', async (context) => {
     await using farm = await UpFarm.start();
-    await begun(farm, 'sleep 60');
+    await begun(context, farm, 'sleep 60');
     farm.process.child.kill('SIGINT');
-    await expect.poll(() => farm.process.stderr).toContain('draining; a second Ctrl-C ends at once');
+    const isDraining = () => farm.process.stderr.includes('draining; a second Ctrl-C ends at once');
+    await waitUntil('it to drain', isDraining);
     // Within half a second it would count as an echo of the first.
     await new Promise((resolve) => setTimeout(resolve, 700));
     const startedMs = performance.now();
@@ -86,9 +81,9 @@ describe('ingot up', () => {
     expect(performance.now() - startedMs).toBeLessThan(3_000);
   });
 
-  it('answers a client that waited through kill -9 and restart', async () => {
+  it('answers a client that waited through kill -9 and restart', async (context) => {
     await using farm = await UpFarm.start();
-    const run = await begun(farm, 'for i in 1 2 3; do echo line $i; sleep 1; done');
+    const run = await begun(context, farm, 'for i in 1 2 3; do echo line $i; sleep 1; done');
     await run.line('line 2');
     await farm.process.stop('SIGKILL');
     await using _again = await UpFarm.start({ data: farm.data, grpc: farm.endpoint });
