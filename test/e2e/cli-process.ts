@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { favour } from '../setup/favour.ts';
 
 const ENTRY = join(import.meta.dirname, '../../cli/ingot.js');
 
@@ -15,6 +16,8 @@ export interface EndedCommand {
 interface CommandOptions {
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** How long it takes is the point, and must not be for other things that the machine has to do. */
+  readonly isTimed?: boolean;
 }
 
 /** An `ingot` process as a person would start it, its output so far, and its end. */
@@ -24,13 +27,14 @@ export class IngotProcess {
   stdout = '';
   stderr = '';
 
-  constructor(args: readonly string[], { cwd, environment }: CommandOptions = {}) {
+  constructor(args: readonly string[], { cwd, environment, isTimed = false }: CommandOptions = {}) {
     const startedMs = performance.now();
     this.child = spawn(process.execPath, [ENTRY, ...args], {
       cwd,
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    if (isTimed && this.child.pid !== undefined) favour(this.child.pid);
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
     });

@@ -95,7 +95,8 @@ describe('ingot run', () => {
     writeHello();
     await outcome(...HELLO);
     const times: number[] = [];
-    for (let round = 0; round < 5; round++) times.push((await run('run', ...HELLO)).ms);
+    const options = { cwd: folder, environment: environment(), isTimed: true };
+    for (let round = 0; round < 5; round++) times.push((await ingot(['run', ...HELLO], options)).ms);
     // The best of five: the machine may be busy with other tests.
     expect(Math.min(...times)).toBeLessThan(500);
   });

@@ -10,7 +10,6 @@ import {
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Operation } from '../../proto/gen/google/longrunning/operations.ts';
 import { IngotProcess } from '../e2e/cli-process.ts';
-import { favour } from '../setup/favour.ts';
 
 /** How a server under test differs from one that a user starts. */
 export interface ServerUnderFaultOptions {
@@ -22,7 +21,7 @@ export interface ServerUnderFaultOptions {
   readonly fail?: string;
   /** Where gRPC listens. Default: loopback, any port. */
   readonly grpc?: string;
-  /** It is timed, and must not be slow because the machine has other things to do. */
+  /** As of an {@link IngotProcess}. */
   readonly isTimed?: boolean;
   /** Addresses of an earlier one on the same folder, for clients that come back. */
   readonly at?: ServerUnderFault;
@@ -64,9 +63,8 @@ export class ServerUnderFault implements AsyncDisposable {
     const startedMs = performance.now();
     const process = new IngotProcess([role, '--data', data, '--grpc', grpc, '--http', http, ...flags], {
       environment: fail === undefined ? {} : { INGOT_FAIL: fail },
+      isTimed,
     });
-    const { pid } = process.child;
-    if (isTimed && pid !== undefined) favour(pid);
     const words = (await process.line('ready')).split(' ').slice(1);
     const ready = new Map(words.map((word) => word.split('=') as [string, string]));
     return new ServerUnderFault(data, process, ready, performance.now() - startedMs);
