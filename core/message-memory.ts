@@ -36,11 +36,22 @@ export class MessageMemory {
   giveBack({ buffer }: Uint8Array): void {
     if (!this.#lent.delete(buffer)) return;
     const { byteLength } = buffer;
-    if (this.#freeBytes + byteLength > FREE_BYTES_MAX) return;
+    while (this.#freeBytes + byteLength > FREE_BYTES_MAX) if (!this.#dropOther(byteLength)) return;
     this.#freeBytes += byteLength;
     const free = this.#free.get(byteLength);
     if (free === undefined) this.#free.set(byteLength, [buffer as ArrayBuffer]);
     else free.push(buffer as ArrayBuffer);
+  }
+
+  /** Lets go of a piece of another size, of which most lies ready: what was asked for before may never be again. */
+  #dropOther(wholeBytes: number): boolean {
+    let most: ArrayBuffer[] = [];
+    for (const [size, free] of this.#free) {
+      if (size !== wholeBytes && size * free.length > bytesOf(most)) most = free;
+    }
+    const dropped = most.pop();
+    this.#freeBytes -= dropped?.byteLength ?? 0;
+    return dropped !== undefined;
   }
 
   #takeFree(wholeBytes: number): ArrayBuffer | undefined {
@@ -52,6 +63,10 @@ export class MessageMemory {
 
 /** Of the process: what is taken in one place is given back in another that knows nothing of it. */
 export const messageMemory = new MessageMemory();
+
+function bytesOf(free: readonly ArrayBuffer[]): number {
+  return (free[0]?.byteLength ?? 0) * free.length;
+}
 
 function sizeFor(bytes: number): number {
   const step = 2 ** Math.floor(Math.log2(bytes)) / STEPS;

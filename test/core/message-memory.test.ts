@@ -41,4 +41,14 @@ describe('MessageMemory', () => {
     for (const piece of pieces) memory.giveBack(piece);
     expect(memory.freeBytes).toBe(24 * 1024 * 1024);
   });
+
+  it('lets go of sizes that were asked for once, for those that are now', () => {
+    const memory = new MessageMemory();
+    const small = Array.from({ length: 500 }, () => memory.take(64 * 1024));
+    for (const piece of small) memory.giveBack(piece);
+    const large = memory.take(1024 * 1024);
+    memory.giveBack(large);
+    expect(memory.take(1024 * 1024).buffer).toBe(large.buffer);
+    expect(memory.freeBytes).toBe(23 * 1024 * 1024);
+  });
 });
