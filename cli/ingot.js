@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=32
+#!/usr/bin/env -S node --max-semi-space-size=16
 // The package's bin, and the one file here that any Node from 18 on must be able to run: no type annotations,
 // nothing newer than ES2022. It sees to it that the program itself runs on Node 24.
 import { spawn } from 'node:child_process';
@@ -13,9 +13,9 @@ const NODE_MAJOR_MIN = 24;
 // Of file system calls at once. An fsync holds a thread for milliseconds; with Node's four, uploads and downloads queue
 // behind each other's: 64 serve small uploads 1.4 times and large downloads 1.3 times as fast (bench/peers).
 const FILE_SYSTEM_THREADS = 64;
-// The space for new objects grows to 128 MiB under load, of which nothing is given back; half of that serves as well. Can
-// only be set as Node starts: above, and for a Node that is started here.
-const START_FLAGS = ['--max-semi-space-size=32'];
+// The space for new objects grows to 128 MiB under load, of which nothing is given back: too much for fifty slow readers
+// (R18). A quarter is what it has after the start. Can only be set as Node starts: above, and for one that is started here.
+const START_FLAGS = ['--max-semi-space-size=16'];
 const HEAP_FLAGS = [
   // Else 64 MiB of new buffers, a fifth of a second of traffic, make the collector look through the whole heap.
   '--external-memory-accounted-in-global-limit',

@@ -59,7 +59,7 @@ describe('ingot.js', () => {
     const entry = packageWith(
       'export async function main(): Promise<number> { console.log(process.execArgv); return 0; }',
     );
-    const flag = '--max-semi-space-size=32';
+    const flag = '--max-semi-space-size=16';
     expect((await run([...oldNode(), entry])).stdout).toBe(`[ '${flag}' ]\n`);
     expect(readFileSync(ENTRY, 'utf8').split('\n', 1)).toEqual([`#!/usr/bin/env -S node ${flag}`]);
   });

@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { favour } from '../setup/favour.ts';
 
 const ENTRY = join(import.meta.dirname, '../../cli/ingot.js');
+/** What the system starts Node with when a person starts the entry: its first line says it. */
+const NODE_FLAGS = readFileSync(ENTRY, 'utf8').split('\n', 1).join().split(' ').slice(3);
 
 /** How a command ended. */
 export interface EndedCommand {
@@ -29,7 +32,7 @@ export class IngotProcess {
 
   constructor(args: readonly string[], { cwd, environment, isTimed = false }: CommandOptions = {}) {
     const startedMs = performance.now();
-    this.child = spawn(process.execPath, [ENTRY, ...args], {
+    this.child = spawn(process.execPath, [...NODE_FLAGS, ENTRY, ...args], {
       cwd,
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
