@@ -127,12 +127,6 @@ async function* inTurn(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array
 }
 
 /** Passes the stream on and shows every chunk to the hasher first. */
-export async function* hashing(
-  source: AsyncIterable<Uint8Array>,
-  hasher: DigestHasher,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of source) {
-    hasher.update(chunk);
-    yield chunk;
-  }
+export function hashing(source: AsyncIterable<Uint8Array>, hasher: DigestHasher): AsyncIterable<Uint8Array> {
+  return shown(source, (chunk) => hasher.update(chunk));
 }

@@ -94,7 +94,8 @@ export function formatCostTable(rows: readonly ComparedRow[], names: readonly st
   return aligned(lines);
 }
 
-function aligned(lines: readonly (readonly string[])[]): string {
+/** The lines as columns; the first two hold words, the others figures. */
+export function aligned(lines: readonly (readonly string[])[]): string {
   const widths =
     lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   const padded = (cell: string, column: number) =>

@@ -9,6 +9,7 @@ import { DiskBlobStore } from '../../cache/disk/disk-blob-store.ts';
 import { Digest } from '../../core/digest.ts';
 import { silentLogger } from '../../core/log/logger.ts';
 import { bytesOf } from '../../core/streams.ts';
+import { aligned } from '../peers/ratio-table.ts';
 
 /**
  * Question: how many times as many small blobs a second does the store make durable in segments as in a file each? No
@@ -26,6 +27,7 @@ const SIZES = [1024, 4096, 16_384];
 const STORES = { segments: undefined, files: 0 } as const;
 /** Faster than any disk known. */
 const BLOBS_PER_SECOND_MAX = 100_000;
+const WARM_UP_SECONDS = 0.5;
 type Kind = keyof typeof STORES;
 
 interface Figures {
@@ -82,16 +84,18 @@ for (let round = 1; round <= Number(values.rounds); round++) {
     }
   }
 }
-console.log('durable writes       segments/s  MB/s  cpu µs    files/s  MB/s  cpu µs  ratio');
-for (const sizeBytes of SIZES) {
+const shown = ({ rate, cpuUs }: Figures, sizeBytes: number) => [
+  rate.toFixed(0),
+  ((rate * sizeBytes) / 1e6).toFixed(0),
+  cpuUs.toFixed(0),
+];
+const lines = SIZES.map((sizeBytes) => {
   const [segments, files] = [medianOf(`${sizeBytes} segments`), medianOf(`${sizeBytes} files`)];
-  const cells = [segments, files].map(
-    ({ rate, cpuUs }) =>
-      `${rate.toFixed(0).padStart(10)} ${((rate * sizeBytes) / 1e6).toFixed(0).padStart(5)} ${cpuUs.toFixed(0).padStart(7)}`,
-  );
-  const ratio = (segments.rate / files.rate).toFixed(1).padStart(6);
-  console.log(`${`${sizeBytes / 1024} KiB`.padEnd(20)} ${cells.join(' ')} ${ratio}`);
-}
+  const ratio = (segments.rate / files.rate).toFixed(1);
+  return [`${sizeBytes / 1024} KiB`, '', ...shown(segments, sizeBytes), ...shown(files, sizeBytes), ratio];
+});
+const head = ['segments/s', 'MB/s', 'cpu µs', 'files/s', 'MB/s', 'cpu µs', 'ratio'];
+console.log(aligned([['durable writes', '', ...head], ...lines]));
 
 /** Blobs nobody has stored before, written by several at once until the time is up. */
 async function measure(kind: Kind, sizeBytes: number): Promise<Figures> {
@@ -107,7 +111,8 @@ async function measure(kind: Kind, sizeBytes: number): Promise<Figures> {
   try {
     const store = disk.forInstance('');
     let written = 0;
-    const blobs = new Blobs(sizeBytes, Number(values.seconds) * BLOBS_PER_SECOND_MAX);
+    const seconds = Number(values.seconds);
+    const blobs = new Blobs(sizeBytes, Math.ceil((WARM_UP_SECONDS + seconds) * BLOBS_PER_SECOND_MAX));
     const writeUntil = async (endMs: number): Promise<void> => {
       const memory = Buffer.allocUnsafeSlow(sizeBytes);
       while (performance.now() < endMs) {
@@ -116,14 +121,14 @@ async function measure(kind: Kind, sizeBytes: number): Promise<Figures> {
         written += 1;
       }
     };
-    const together = (ms: number) => {
-      const endMs = performance.now() + ms;
+    const together = (lasting: number) => {
+      const endMs = performance.now() + lasting * 1000;
       return Promise.all(Array.from({ length: Number(values.writers) }, () => writeUntil(endMs)));
     };
-    await together(500);
+    await together(WARM_UP_SECONDS);
     written = 0;
     const [startMs, cpu] = [performance.now(), process.cpuUsage()];
-    await together(Number(values.seconds) * 1000);
+    await together(seconds);
     const { user, system } = process.cpuUsage(cpu);
     return { rate: (written * 1000) / (performance.now() - startMs), cpuUs: (user + system) / written };
   } finally {
