@@ -2,6 +2,9 @@ import { cancelled, deadlineExceeded, type IngotError, isIngotError } from './er
 import type { IoOptions } from './io-options.ts';
 import { startTimer } from './timer.ts';
 
+/** Made once: every upload and call ends with it, and the stack of an error costs what hashing 16 KiB does. */
+const OVER = cancelled('the operation is over');
+
 /** A controller of one operation; see {@link linkedAbort}. */
 export interface LinkedAbort extends Disposable {
   readonly signal: AbortSignal;
@@ -45,7 +48,7 @@ export function linkedAbort(parent?: AbortSignal, options: LinkedAbortOptions = 
     [Symbol.dispose]() {
       parent?.removeEventListener('abort', follow);
       cancelTimer();
-      controller.abort(cancelled('the operation is over'));
+      controller.abort(OVER);
     },
   };
 }

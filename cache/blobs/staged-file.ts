@@ -6,10 +6,8 @@ import type { FailPoints } from '../../core/fail-point.ts';
 import { systemCodeOf } from '../../core/file-error.ts';
 import { giveBackOf } from '../../core/streams.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
-import { writeFully } from './write-fully.ts';
+import { GatheringWriter } from './gathering-writer.ts';
 
-/** Bytes gathered before they are written: clients send as little as 16 KiB at once, and each write costs a thread hop. */
-const GATHERED_BYTES = 64 * 1024;
 /** Blobs are never written to again. */
 export const BLOB_MODE = 0o444;
 
@@ -115,29 +113,16 @@ async function fill(
 ): Promise<Digest> {
   const hasher = new DigestHasher(digestFunction);
   const giveBack = giveBackOf(source);
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
-  let position = 0;
-  const flush = async (): Promise<void> => {
-    await writeFully(handle, gathered, { sizeBytes: gatheredBytes, position });
-    position += gatheredBytes;
-    if (giveBack !== undefined) gathered.forEach(giveBack);
-    gathered = [];
-    gatheredBytes = 0;
-  };
+  using writer = new GatheringWriter({ handle, position: 0, giveBack });
   for await (const chunk of abortableSource(source, signal)) {
     if (hasher.sizeBytes + chunk.byteLength > bytesMax) {
       throw invalidArgument(`Write ${what}: more than ${bytesMax} bytes arrived`);
     }
     onMoved();
     hasher.update(chunk);
-    gathered.push(chunk);
-    gatheredBytes += chunk.byteLength;
-    if (gatheredBytes < GATHERED_BYTES) continue;
-    await flush();
-    failPoints.pass('cas.half_written');
+    if (await writer.append(chunk)) failPoints.pass('cas.half_written');
   }
-  if (gatheredBytes > 0) await flush();
+  await writer.flush();
   failPoints.pass('cas.after_write');
   return hasher.digest();
 }

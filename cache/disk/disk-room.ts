@@ -1,6 +1,6 @@
 import { type IngotError, resourceExhausted } from '../../core/error.ts';
 import { retryInfo } from '../../core/error-details.ts';
-import { diskFull, systemCodeOf } from '../../core/file-error.ts';
+import { diskFull, isDiskFull } from '../../core/file-error.ts';
 
 /** Above this share of the limit eviction begins by itself, so that writers seldom wait for it. */
 const HIGH_WATER = 0.97;
@@ -74,8 +74,7 @@ export class DiskRoom {
    */
   async afterFailure(error: unknown, what: string): Promise<IngotError | undefined> {
     const cause = error instanceof Error ? error.cause : undefined;
-    const code = systemCodeOf(error) ?? systemCodeOf(cause);
-    if (code !== 'ENOSPC' && code !== 'EDQUOT') return undefined;
+    if (!isDiskFull(error) && !isDiskFull(cause)) return undefined;
     const { storedBytes, evictTo } = this.#dependencies;
     const stored = storedBytes();
     await evictTo(Math.max(0, stored - Math.max(FULL_DISK_BYTES_MIN, stored * FULL_DISK_SHARE)));

@@ -1,5 +1,5 @@
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
-import { fileError } from '../../core/file-error.ts';
+import { fileError, isDiskFull } from '../../core/file-error.ts';
 import { GroupCommit } from '../../core/group-commit.ts';
 import type { Logger } from '../../core/log/logger.ts';
 import { type AppendBatch, AppendBatcher } from './append-batch.ts';
@@ -33,9 +33,9 @@ export interface SegmentLaneHost {
 }
 
 /**
- * Writes to one segment after the other. Appends under way share one write and one sync; when nothing is under way one
- * goes out at once. After a write that failed, what it left is cut off, and the next append is tried as if nothing
- * had been.
+ * Writes to one segment after the other. Appends under way share one durable write; when nothing is under way one goes out
+ * at once. After a write that failed, what it left is cut off; where the disk was full the next append is tried as if
+ * nothing had been, else in another segment.
  */
 export class SegmentLane {
   readonly #host: SegmentLaneHost;
@@ -125,15 +125,6 @@ export class SegmentLane {
       throw error;
     }
     failPoints.pass('cas.segment_after_write');
-    try {
-      await segment.sync();
-    } catch (error) {
-      // What a failed sync left in the page cache is unknown: nothing is written behind it.
-      this.#abandon(segment, error);
-      await segment.cut().catch(() => undefined);
-      throw error;
-    }
-    failPoints.pass('cas.segment_after_sync');
   }
 
   async #writeParts(segment: Segment, parts: readonly Uint8Array[], sizeBytes: number): Promise<void> {
@@ -149,12 +140,14 @@ export class SegmentLane {
   }
 
   async #mend(segment: Segment, error: unknown): Promise<void> {
+    this.#host.logger.error({ error, segment: segment.number }, 'a write to a segment failed');
+    // What a failed sync leaves in the page cache is unknown, and this may be one: nothing is written behind it.
+    if (!isDiskFull(error)) this.#abandon(segment, error);
     try {
       await segment.cut();
     } catch (cutError) {
       this.#abandon(segment, cutError);
     }
-    this.#host.logger.error({ error, segment: segment.number }, 'a write to a segment failed');
   }
 
   /** The segment stays to be read, and the next append begins another. */

@@ -24,7 +24,6 @@ export const segmentFailPoints = [
   'cas.segment_before_write',
   'cas.segment_half_written',
   'cas.segment_after_write',
-  'cas.segment_after_sync',
   'cas.segment_sealed',
   'cas.segment_dropped',
 ] as const;

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { readSync } from 'node:fs';
+import { constants, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { messageMemory } from '../../core/message-memory.ts';
 import { readFully } from '../blobs/blob-file-read.ts';
+import { writeFully } from '../blobs/write-fully.ts';
 
 /** Two copies of the head, so that one flipped bit in it does not cost the whole segment. */
 const HEAD_COPY_BYTES = 32;
@@ -13,6 +14,12 @@ const MAGIC = Buffer.from('INGOTSEG');
 const VERSION = 1;
 const SALT_AT = 16;
 const CRC_AT = 28;
+/**
+ * Written and synced with one call: between two, what waits for the disk would wait for this process's turn as well.
+ * Elsewhere the flag does not reach through the disk's own cache, or is not there.
+ */
+const SYNCS_AS_IT_WRITES = process.platform === 'linux';
+const WRITE_FLAGS = constants.O_RDWR | (SYNCS_AS_IT_WRITES ? constants.O_DSYNC : 0);
 
 /**
  * One append-only file of records. It stays open while someone reads it, also after it was dropped: a file descriptor
@@ -40,13 +47,13 @@ export class Segment {
 
   /** A new segment, its head durable; its name in the folder is not yet. */
   static async create(path: string, number: number, seconds: number): Promise<Segment> {
-    const handle = await open(path, 'wx+', 0o600);
+    const handle = await open(path, WRITE_FLAGS | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
       const head = encodeHead(number);
-      await handle.write(head, 0, head.length, 0);
-      await handle.datasync();
       const seed = crc32(head.subarray(SALT_AT, CRC_AT));
-      return new Segment(number, handle, { seed, lengthBytes: head.length, usedSeconds: seconds });
+      const segment = new Segment(number, handle, { seed, lengthBytes: head.length, usedSeconds: seconds });
+      await segment.writeAt(0, [head], head.length);
+      return segment;
     } catch (error) {
       await handle.close();
       throw error;
@@ -55,7 +62,7 @@ export class Segment {
 
   /** An existing one, for reading and appending; undefined when its head is damaged. */
   static async open(path: string, number: number): Promise<Segment | undefined> {
-    const handle = await open(path, 'r+');
+    const handle = await open(path, WRITE_FLAGS);
     try {
       const head = Buffer.alloc(SEGMENT_HEAD_BYTES);
       await readFully(handle, head, 0);
@@ -77,19 +84,13 @@ export class Segment {
     }
   }
 
-  /** Writes behind the good bytes; they are the reader's once `lengthBytes` says so. */
+  /** Writes behind the good bytes, durably; they are the reader's once `lengthBytes` says so. */
   async writeAt(position: number, parts: readonly Uint8Array[], sizeBytes: number): Promise<void> {
-    const { bytesWritten } = await this.#handle.writev(parts, position);
-    if (bytesWritten === sizeBytes) return;
-    // A short write, as a nearly full disk gives: the next says why, or writes the rest.
-    const rest = Buffer.concat(parts, sizeBytes).subarray(bytesWritten);
-    let written = 0;
-    while (written < rest.length) {
-      const at = position + bytesWritten + written;
-      written += (await this.#handle.write(rest, written, rest.length - written, at)).bytesWritten;
-    }
+    await writeFully(this.#handle, parts, { sizeBytes, position });
+    if (!SYNCS_AS_IT_WRITES) await this.sync();
   }
 
+  /** Makes durable what an earlier process wrote. */
   async sync(): Promise<void> {
     await this.#handle.datasync();
   }

@@ -1,11 +1,9 @@
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DirectorySync } from '../../core/directory-sync.ts';
-import { writeFully } from '../blobs/write-fully.ts';
+import { GatheringWriter } from '../blobs/gathering-writer.ts';
 import { journalProgress } from './upload-journal.ts';
 
-/** Bytes gathered before they are written: clients send as little as 16 KiB at once. */
-const GATHERED_BYTES = 64 * 1024;
 /** What is synced at once, while more is written. */
 const SYNC_BYTES = 16 * 1024 ** 2;
 /** So much is at most lost of an upload in a crash, beside what is on its way. */
@@ -31,23 +29,18 @@ export interface JournaledFileOptions {
 export class JournaledFile {
   readonly handle: FileHandle;
   readonly #options: JournaledFileOptions;
+  readonly #writer: GatheringWriter;
   #journal: FileHandle | undefined;
-  #gathered: Uint8Array[] = [];
-  #gatheredBytes = 0;
-  /** Written, or handed to the write under way. */
-  #position: number;
-  #writtenBytes: number;
   #durableBytes: number;
-  #writing: Promise<void> = Promise.resolve();
   #syncing: Promise<void> = Promise.resolve();
   #syncsWaiting = 0;
 
   private constructor(handle: FileHandle, options: JournaledFileOptions) {
     this.handle = handle;
     this.#options = options;
-    this.#position = options.durableBytes;
-    this.#writtenBytes = options.durableBytes;
-    this.#durableBytes = options.durableBytes;
+    const { durableBytes, giveBack } = options;
+    this.#writer = new GatheringWriter({ handle, position: durableBytes, giveBack });
+    this.#durableBytes = durableBytes;
   }
 
   static async open(options: JournaledFileOptions): Promise<JournaledFile> {
@@ -68,39 +61,18 @@ export class JournaledFile {
 
   /** Takes the next bytes; waits for the disk now and then. */
   async append(chunk: Uint8Array): Promise<void> {
-    this.#gathered.push(chunk);
-    this.#gatheredBytes += chunk.byteLength;
-    if (this.#gatheredBytes < GATHERED_BYTES) return;
-    await this.flush();
-    const unsyncedBytes = this.#writtenBytes - this.#durableBytes;
+    if (!(await this.#writer.append(chunk))) return;
+    const unsyncedBytes = this.#writer.writtenBytes - this.#durableBytes;
     // A disk that cannot keep up keeps the client waiting.
     if (unsyncedBytes >= UNSYNCED_BYTES_MAX) await this.#syncing;
     if (unsyncedBytes < SYNC_BYTES || this.#syncsWaiting > 0) return;
     // Goes on behind the next writes; if it fails, so does whoever flushes or syncs next.
-    this.#sync().catch((error: unknown) => {
-      this.#writing = Promise.reject(error);
-      this.#writing.catch(() => undefined);
-    });
+    this.#sync().catch((error: unknown) => this.#writer.fail(error));
   }
 
   /** Writes what was taken. */
   flush(): Promise<void> {
-    const chunks = this.#gathered;
-    const sizeBytes = this.#gatheredBytes;
-    const position = this.#position;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    this.#position += sizeBytes;
-    const before = this.#writing;
-    const write = async (): Promise<void> => {
-      await before;
-      if (sizeBytes > 0) await writeFully(this.handle, chunks, { sizeBytes, position });
-      const { giveBack } = this.#options;
-      if (giveBack !== undefined) chunks.forEach(giveBack);
-      this.#writtenBytes = position + sizeBytes;
-    };
-    this.#writing = write();
-    return this.#writing;
+    return this.#writer.flush();
   }
 
   /** Makes what was taken durable, and says so in the journal. */
@@ -114,6 +86,7 @@ export class JournaledFile {
     try {
       await this.#syncing;
     } finally {
+      this.#writer[Symbol.dispose]();
       await this.#journal?.close();
       this.#journal = undefined;
     }
@@ -135,7 +108,7 @@ export class JournaledFile {
   }
 
   async #syncNow(): Promise<void> {
-    const bytes = this.#writtenBytes;
+    const bytes = this.#writer.writtenBytes;
     if (bytes === this.#durableBytes) return;
     await this.handle.datasync();
     this.#journal ??= await this.#beginJournal();
@@ -143,6 +116,7 @@ export class JournaledFile {
     await this.#journal.datasync();
     this.#durableBytes = bytes;
   }
+
   /** A whole one in place of one that an earlier process may have left in the middle of a line. */
   async #beginJournal(): Promise<FileHandle> {
     const { journalPath, header, directories } = this.#options;

@@ -70,7 +70,7 @@ describe('kill -9 of the cache', () => {
   // Small files are records of a segment; a large one is a file, which only then is noted in a segment.
   describe.each([
     ['cas.segment_half_written', 'small'],
-    ['cas.segment_after_sync', 'small'],
+    ['cas.segment_after_write', 'small'],
     ['cas.after_rename', 'large '.repeat(20_000)],
     ['cas.before_reply', 'small'],
   ])('at %s', (point, text) => {
