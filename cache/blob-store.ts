@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts';
+import type { IngotError } from '../core/error.ts';
 import type { IoOptions } from '../core/io-options.ts';
 
 /** Part of a blob. */
@@ -17,6 +18,15 @@ export interface BlobOptions extends IoOptions {
    */
   readonly invocationId?: string | undefined;
 }
+
+/** A blob all of whose bytes are in memory. */
+export interface WholeBlob {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
+/** What became of one of several writes: why it failed, or undefined when the blob is durable. */
+export type WriteOutcome = IngotError | undefined;
 
 /**
  * Bytes by their digest. The empty blob is always present. Implementations are bare; verifying, limiting,
@@ -39,4 +49,9 @@ export interface BlobStore {
    * then nothing is kept. When the blob is present already it may resolve without reading `source` to its end.
    */
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void>;
+  /**
+   * As `write` of each, with the outcomes in order; rejects only for what concerns them all. A store has it that makes
+   * many durable at once and so needs no promise for each; call it through `writeAll` of cache/blobs.
+   */
+  writeAll?(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]>;
 }

@@ -1,7 +1,9 @@
 import { requireRight } from '../../core/auth/require-right.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Digest } from '../../core/digest.ts';
-import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import { toIngotError } from '../../core/error.ts';
+import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import { writeAll } from '../blobs/write-all.ts';
 
 /** What an {@link AuthorisedBlobStore} is made of. */
 export interface AuthorisedBlobStoreDependencies {
@@ -41,5 +43,14 @@ export class AuthorisedBlobStore implements BlobStore {
       return Promise.reject(error);
     }
     return this.#inner.write(digest, source, options);
+  }
+
+  async writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+    try {
+      requireRight(this.#caller, ['write'], 'upload a blob');
+    } catch (error) {
+      return blobs.map(() => toIngotError(error));
+    }
+    return writeAll(this.#inner, blobs, options);
   }
 }

@@ -1,8 +1,9 @@
 import type { Digest } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
-import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
 import { spanOf } from './byte-range.ts';
+import { writeAll, writeEach } from './write-all.ts';
 
 /** Answers for the empty blob, which REAPI says is always present, so that the store behind never meets it. */
 export class EmptyBlobStore implements BlobStore {
@@ -30,6 +31,12 @@ export class EmptyBlobStore implements BlobStore {
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
     return digest.isEmpty ? writeEmpty(digest, source) : this.#inner.write(digest, source, options);
+  }
+
+  writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+    return blobs.some(({ digest }) => digest.isEmpty)
+      ? writeEach(this, blobs, options)
+      : writeAll(this.#inner, blobs, options);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Digest } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
-import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import { writeAll, writeEach } from './write-all.ts';
 
 /** What a {@link SizeLimitedBlobStore} depends on. */
 export interface SizeLimitedBlobStoreDependencies {
@@ -36,5 +37,10 @@ export class SizeLimitedBlobStore implements BlobStore {
     return Promise.reject(
       invalidArgument(`Write ${digest}: at most ${this.#blobBytesMax} bytes are accepted in one blob`),
     );
+  }
+
+  writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+    const fit = blobs.every(({ digest }) => digest.sizeBytes <= this.#blobBytesMax);
+    return fit ? writeAll(this.#inner, blobs, options) : writeEach(this, blobs, options);
   }
 }

@@ -2,8 +2,9 @@ import { Semaphore } from '../../core/concurrency.ts';
 import { type Digest, DigestHasher } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
-import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
+import { writeAll, writeEach } from '../blobs/write-all.ts';
 import type { ChunkList } from './chunk-list.ts';
 import type { ChunkLists } from './chunk-lists.ts';
 import { type ChunkListCheck, readChunks } from './chunk-read.ts';
@@ -62,6 +63,12 @@ export class ChunkedBlobStore implements BlobStore {
     return digest.sizeBytes < CHUNKED_BLOB_BYTES_MIN
       ? this.#inner.write(digest, source, options)
       : this.#writeLarge(digest, source, options);
+  }
+
+  writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+    return blobs.every(({ digest }) => digest.sizeBytes < CHUNKED_BLOB_BYTES_MIN)
+      ? writeAll(this.#inner, blobs, options)
+      : writeEach(this, blobs, options);
   }
 
   async #readListedOrWhole(

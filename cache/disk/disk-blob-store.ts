@@ -6,7 +6,7 @@ import { retryInfo } from '../../core/error-details.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import { fileError } from '../../core/file-error.ts';
 import type { Logger } from '../../core/log/logger.ts';
-import type { BlobOptions, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
 import { blobFileFailPoints } from '../blobs/blob-files.ts';
 import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import type { BlobHash } from '../blobs/blob-lookup.ts';
@@ -215,12 +215,29 @@ export class DiskBlobStore implements AsyncDisposable {
       return;
     }
     await this.#uploads.write({ instance, digest, source }, options);
-    const lease = this.#parts.leases.of(options.invocationId);
-    if (lease !== undefined) {
-      const stored = this.#parts.visible(instance, digest);
-      if (stored >= 0) lease.add(stored);
-    }
+    this.#hold(instance, [{ digest }], options);
     this.#failPoints.pass('cas.before_reply');
+  }
+
+  /** As BlobStore's `writeAll`, for the instance. */
+  async writeAll(
+    instance: number,
+    blobs: readonly WholeBlob[],
+    options: BlobOptions = {},
+  ): Promise<readonly WriteOutcome[]> {
+    this.#checkOpen();
+    throwIfOver(options);
+    const uses = this.#usesBy(options);
+    const isAbsent = blobs.map(({ digest }) => {
+      const id = this.#parts.visible(instance, digest);
+      if (id >= 0) uses.note(id, digest);
+      return id < 0;
+    });
+    const absent = blobs.filter((_, at) => isAbsent[at]);
+    const outcomes = (await this.#uploads.writeAll(instance, absent, options)).values();
+    this.#hold(instance, absent, options);
+    this.#failPoints.pass('cas.before_reply');
+    return isAbsent.map((wasAbsent) => (wasAbsent ? outcomes.next().value : undefined));
   }
 
   /** As BlobIngest's `ingest`, for the instance. */
@@ -249,6 +266,16 @@ export class DiskBlobStore implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Keeps what a live build has written, as far as it is there. */
+  #hold(instance: number, blobs: readonly Pick<WholeBlob, 'digest'>[], { invocationId }: BlobOptions): void {
+    const lease = this.#parts.leases.of(invocationId);
+    if (lease === undefined) return;
+    for (const { digest } of blobs) {
+      const stored = this.#parts.visible(instance, digest);
+      if (stored >= 0) lease.add(stored);
+    }
   }
 
   #usesBy({ invocationId }: BlobOptions): BlobUses {

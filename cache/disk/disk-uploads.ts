@@ -1,10 +1,10 @@
 import { linkedAbort } from '../../core/abort.ts';
 import { abortableSource } from '../../core/abortable-source.ts';
 import { Digest, DigestHasher } from '../../core/digest.ts';
-import { invalidArgument } from '../../core/error.ts';
+import { invalidArgument, toIngotError } from '../../core/error.ts';
 import { fileError } from '../../core/file-error.ts';
 import { giveBackOf, WholeBytes } from '../../core/streams.ts';
-import type { BlobOptions } from '../blob-store.ts';
+import type { BlobOptions, WholeBlob, WriteOutcome } from '../blob-store.ts';
 import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import { bytesMismatch } from '../blobs/bytes-mismatch.ts';
 import { UploadRaces, type UploadRunner } from '../blobs/upload-race.ts';
@@ -54,6 +54,50 @@ export class DiskUploads {
     checkBytes(digest, source.bytes);
     const stored = this.#writeSmall(digest, source.bytes, instance);
     return source.onDone === undefined ? stored : stored.then(source.onDone);
+  }
+
+  /** Stores blobs for the instance, in which they are not yet: with one promise for all small ones that a commit takes. */
+  async writeAll(
+    instance: number,
+    blobs: readonly WholeBlob[],
+    options: BlobOptions,
+  ): Promise<readonly WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = blobs.map(() => undefined);
+    const commits = new Map<Promise<void>, number[]>();
+    const others: number[] = [];
+    for (const [at, { digest, bytes }] of blobs.entries()) {
+      const isSmall = digest.sizeBytes <= this.#smallBlobBytesMax;
+      if (!isSmall || !this.#room.hasRoom(recordBytes(bytes.byteLength))) {
+        others.push(at);
+        continue;
+      }
+      try {
+        checkBytes(digest, bytes);
+      } catch (error) {
+        outcomes[at] = toIngotError(error);
+        continue;
+      }
+      const commit = this.#parts.segments.write(digest, bytes, instance);
+      const members = commits.get(commit);
+      if (members === undefined) commits.set(commit, [at]);
+      else members.push(at);
+    }
+    const settled = await Promise.allSettled(commits.keys());
+    // Written once more, each for itself: that makes room on a full disk.
+    for (const [index, members] of [...commits.values()].entries()) {
+      if (settled[index]?.status === 'rejected') others.push(...members);
+    }
+    await Promise.all(
+      others.map(async (at) => {
+        const { digest, bytes } = blobs[at] as WholeBlob;
+        try {
+          await this.write({ instance, digest, source: new WholeBytes(bytes) }, options);
+        } catch (error) {
+          outcomes[at] = toIngotError(error);
+        }
+      }),
+    );
+    return outcomes;
   }
 
   /** Stores bytes whose digest nobody said. */

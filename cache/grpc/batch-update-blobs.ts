@@ -1,23 +1,27 @@
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, unimplemented } from '../../core/error.ts';
-import { inSlices } from '../../core/in-slices.ts';
 import { WholeBytes } from '../../core/streams.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 import {
   type BatchUpdateBlobsRequest,
   type BatchUpdateBlobsRequest_Request,
   type BatchUpdateBlobsResponse,
+  type BatchUpdateBlobsResponse_Response,
   Compressor_Value,
   compressor_ValueToJSON,
   type DigestFunction_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Status } from '../../proto/gen/google/rpc/status.ts';
-import type { BlobOptions } from '../blob-store.ts';
+import type { BlobOptions, WholeBlob } from '../blob-store.ts';
+import { WRITES_AT_ONCE, writeAll } from '../blobs/write-all.ts';
 import type { BatchStores } from './batch-read-blobs.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
 
-/** Blobs of one batch stored at once: those that one commit of a store can make durable together. */
-const WRITES_AT_ONCE = 256;
+/** A blob of a batch, and its place in it. */
+interface BatchItem extends WholeBlob {
+  readonly at: number;
+}
 
 /** Stores each blob for itself. A batch over the announced size is refused as a whole. */
 export async function batchUpdateBlobs(
@@ -31,10 +35,15 @@ export async function batchUpdateBlobs(
       `BatchUpdateBlobs: ${bytes} bytes in all blobs, at most ${BATCH_TOTAL_BYTES_MAX} are accepted`,
     );
   }
-  const statuses = await inSlices(requests, WRITES_AT_ONCE, (request) =>
-    update(request, digestFunction, stores, options).then(whenStored, statusOf),
-  );
-  return { responses: requests.map(({ digest }, at) => ({ digest, status: statuses[at] })) };
+  const responses: BatchUpdateBlobsResponse_Response[] = [];
+  const slice = new TimeSlice();
+  for (let start = 0; start < requests.length; start += WRITES_AT_ONCE) {
+    const some = requests.slice(start, start + WRITES_AT_ONCE);
+    const statuses = await update(some, digestFunction, stores, options);
+    for (const [at, { digest }] of some.entries()) responses.push({ digest, status: statuses[at] });
+    await slice.pause();
+  }
+  return { responses };
 }
 
 /** What it takes here: a compressed one is as large as it says it will be. */
@@ -43,31 +52,49 @@ function bytesOfRequest({ data, digest, compressor }: BatchUpdateBlobsRequest_Re
   return Math.max(data.byteLength, isCompressed ? (digest?.sizeBytes ?? 0) : 0);
 }
 
-const whenStored = (): Status => okStatus;
-
-/** Rejects with what is wrong with the request, too. */
-function update(
-  request: BatchUpdateBlobsRequest_Request,
+/** What became of each; those that are not compressed are stored together. */
+async function update(
+  requests: readonly BatchUpdateBlobsRequest_Request[],
   digestFunction: DigestFunction_Value,
   stores: BatchStores,
   options: BlobOptions,
-): Promise<void> {
-  try {
-    return write(request, digestFunction, stores, options);
-  } catch (error) {
-    return Promise.reject(error);
+): Promise<Status[]> {
+  const statuses: Status[] = requests.map(() => okStatus);
+  const whole: BatchItem[] = [];
+  const others: Promise<void>[] = [];
+  const writeOther = async (item: BatchItem, compressor: Compressor_Value): Promise<void> => {
+    try {
+      await writeCompressed(item, compressor, stores, options);
+    } catch (error) {
+      statuses[item.at] = statusOf(error);
+    }
+  };
+  for (const [at, { digest: message, data, compressor }] of requests.entries()) {
+    try {
+      const item = { at, digest: Digest.fromMessage(message, digestFunction), bytes: data };
+      if (compressor === Compressor_Value.IDENTITY) whole.push(item);
+      else others.push(writeOther(item, compressor));
+    } catch (error) {
+      statuses[at] = statusOf(error);
+    }
   }
+  const outcomes = writeAll(stores.store, whole, options);
+  await Promise.all([outcomes, ...others]);
+  for (const [index, error] of (await outcomes).entries()) {
+    const { at } = whole[index] as BatchItem;
+    if (error !== undefined) statuses[at] = statusOf(error);
+  }
+  return statuses;
 }
 
-function write(
-  { digest: message, data, compressor }: BatchUpdateBlobsRequest_Request,
-  digestFunction: DigestFunction_Value,
+async function writeCompressed(
+  { digest, bytes }: BatchItem,
+  compressor: Compressor_Value,
   { store, forms }: BatchStores,
   options: BlobOptions,
 ): Promise<void> {
-  const digest = Digest.fromMessage(message, digestFunction);
-  const source = new WholeBytes(data);
-  if (compressor === Compressor_Value.IDENTITY) return store.write(digest, source, options);
-  if (compressor === Compressor_Value.ZSTD) return forms.write({ digest, store }, source, options);
+  if (compressor === Compressor_Value.ZSTD) {
+    return forms.write({ digest, store }, new WholeBytes(bytes), options);
+  }
   throw unimplemented(`Write ${digest}: compressor ${compressor_ValueToJSON(compressor)} is not announced`);
 }

@@ -2,8 +2,9 @@ import type { Digest } from '../../core/digest.ts';
 import { type IngotError, toIngotError } from '../../core/error.ts';
 import { shown, WholeBytes } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import type { BlobOptions, BlobStore, ByteRange } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
 import { isSelfStaging } from '../blobs/staged-file.ts';
+import { writeAll } from '../blobs/write-all.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
 import type { CacheCounters } from './cache-counters.ts';
 
@@ -66,16 +67,27 @@ export class MeteredBlobStore implements BlobStore {
   }
 
   async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {
-    const counters = this.#counters;
     try {
       await this.#inner.write(digest, this.#counted(source), options);
-      counters.writes.ok += 1;
-      counters.writeProblem = undefined;
-      if (source instanceof WholeBytes) counters.writtenBytes += source.bytes.byteLength;
+      this.#countWrite();
+      if (source instanceof WholeBytes) this.#counters.writtenBytes += source.bytes.byteLength;
     } catch (error) {
       this.#countFailedWrite(toIngotError(error));
       throw error;
     }
+  }
+
+  async writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+    const outcomes = await writeAll(this.#inner, blobs, options);
+    for (const [at, error] of outcomes.entries()) {
+      if (error !== undefined) {
+        this.#countFailedWrite(error);
+        continue;
+      }
+      this.#countWrite();
+      this.#counters.writtenBytes += blobs[at]?.bytes.byteLength ?? 0;
+    }
+    return outcomes;
   }
 
   /** The same source, counted unless it is when it is stored; what it is says how it is stored. */
@@ -85,6 +97,11 @@ export class MeteredBlobStore implements BlobStore {
     return isSelfStaging(source)
       ? source.through((rest) => this.#countingWrites(rest))
       : this.#countingWrites(source);
+  }
+
+  #countWrite(): void {
+    this.#counters.writes.ok += 1;
+    this.#counters.writeProblem = undefined;
   }
 
   #countFailedWrite({ code, message }: IngotError): void {

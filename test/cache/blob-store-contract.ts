@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { writeAll } from '../../cache/blobs/write-all.ts';
 import { Digest } from '../../core/digest.ts';
 import { cancelled, unavailable } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
@@ -180,6 +181,47 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobSt
         expect(await store.findMissing([digest])).toEqual([]);
       });
     }
+
+    it('stores several at once, each for itself, and says in order what became of them', async () => {
+      const [first, large, known, wrong, last] = [
+        fresh(10),
+        fresh(3000 * KIB),
+        fresh(700),
+        fresh(20),
+        fresh(64 * KIB),
+      ];
+      await store.write(known.digest, bytesOf(known.bytes));
+      const lie = { digest: wrong.digest, bytes: Buffer.from('something else') };
+      const empty = { digest: Digest.ofBytes(Buffer.alloc(0)), bytes: Buffer.alloc(0) };
+      for (const others of [[large, empty], [large], []]) {
+        const blobs = [first, lie, known, ...others, first, last];
+        const outcomes = await writeAll(store, blobs);
+        expect(outcomes.map((error) => error?.code)).toEqual(
+          blobs.map((blob) => (blob === lie ? Code.INVALID_ARGUMENT : undefined)),
+        );
+        expect(outcomes[1]?.message).toBe(
+          `Write ${lie.digest}: the bytes that arrived are ${Digest.ofBytes(lie.bytes)}`,
+        );
+        const { digest } = fresh(30);
+        expect(await store.findMissing([...blobs.map((blob) => blob.digest), digest])).toEqual([
+          lie.digest,
+          digest,
+        ]);
+        for (const blob of blobs) {
+          if (blob !== lie) expect((await readAll(store, blob.digest))?.equals(blob.bytes)).toBe(true);
+        }
+      }
+      expect(await writeAll(store, [])).toEqual([]);
+    });
+
+    it('takes several that many write at once', async () => {
+      const blobs = Array.from({ length: 300 }, (_, at) => fresh(100 + at));
+      const all = await Promise.all(Array.from({ length: 4 }, () => writeAll(store, blobs)));
+      expect(all.flat()).toEqual(Array.from({ length: 1200 }, () => undefined));
+      for (const { bytes, digest } of blobs.slice(0, 20)) {
+        expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
+      }
+    });
 
     it('does not begin when its signal has aborted', async () => {
       const { bytes, digest } = fresh(30);

@@ -67,6 +67,11 @@ describe('authorisedStoresOf', () => {
     expect(await reader.blobStore.read(DIGEST)).toBeDefined();
     expect(await reader.actionCache.get(key)).toBeUndefined();
     await deny(reader.blobStore.write(DIGEST, bytesOf(BYTES)), 'upload a blob: ann lacks the right write');
+    const several = [{ digest: DIGEST, bytes: BYTES }];
+    expect(await writer.blobStore.writeAll?.(several)).toEqual([undefined]);
+    expect(await reader.blobStore.writeAll?.(several)).toMatchObject([
+      { code: Code.PERMISSION_DENIED, message: 'upload a blob: ann lacks the right write' },
+    ]);
     const result = ActionResult.create({ exitCode: 0 });
     await deny(reader.actionCache.put(key, result), 'file an action result: ann lacks the right publish');
 

@@ -164,6 +164,17 @@ describe('a live invocation', () => {
     expect(await present(opened, held)).toBe(held.length);
   });
 
+  it('keeps what it wrote in a batch, or found there already', async () => {
+    await using opened = await openDiskStore(SMALL);
+    const before = await fill(opened, 30, 4 * KIB);
+    const blobs = [...before, ...Array.from({ length: 30 }, () => fresh(4 * KIB))];
+    const outcomes = await opened.store.writeAll?.(blobs, { invocationId: 'build 1' });
+    expect(outcomes).toEqual(blobs.map(() => undefined));
+    for (let round = 0; round < 6; round += 1) await fill(opened, 300, 4 * KIB);
+    expect(opened.disk.stats.evictedBlobs).toBeGreaterThan(700);
+    expect(await present(opened, blobs)).toBe(blobs.length);
+  });
+
   it('that holds all there is has other writes refused, not reads, until it has been silent for the TTL', async () => {
     await using opened = await openDiskStore({ ...SMALL, invocationTtlMs: 3000 });
     const blobs: Blob[] = [];
@@ -192,6 +203,9 @@ describe('a live invocation', () => {
         expect(await opened.store.findMissing([digest])).toEqual([digest]);
       }
     }
+    const batch = [fresh(30 * KIB), fresh(100 * KIB)];
+    const outcomes = await opened.store.writeAll?.(batch);
+    expect(outcomes?.map((error) => error?.code)).toEqual(batch.map(() => Code.RESOURCE_EXHAUSTED));
     expect(await present(opened, blobs)).toBe(blobs.length);
     expect(await readdir(join(opened.folder, 'incoming'))).toEqual([]);
     await expect.poll(() => opened.disk.stats.liveInvocations, { timeout: 10_000, interval: 100 }).toBe(0);

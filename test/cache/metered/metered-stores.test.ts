@@ -64,6 +64,18 @@ describe('MeteredBlobStore', () => {
     expect(counters).toMatchObject({ reads: { hit: 2, miss: 1, error: 0 }, readBytes: 1100 });
   });
 
+  it('counts each of several that are written together', async () => {
+    const { counters, store } = metered();
+    const blobs = [sampleBlob(1000, 1), sampleBlob(2000, 2)];
+    const lie = { digest: sampleBlob(10, 3).digest, bytes: Buffer.from('other bytes') };
+    await store.writeAll([...blobs, lie]);
+    expect(counters).toMatchObject({ writes: { ok: 2, refused: 1, error: 0 }, writtenBytes: 3000 });
+    const full = metered(failing(resourceExhausted('the disk is full')));
+    await full.store.writeAll(blobs);
+    expect(full.counters.writes).toEqual({ ok: 0, refused: 0, error: 2 });
+    expect(full.counters.writeProblem).toBe('the disk is full');
+  });
+
   it('counts writes that fail by whose fault it was, and remembers why the store could not', async () => {
     const { bytes, digest } = sampleBlob(10, 1);
     const { counters, store } = metered();
