@@ -19,6 +19,12 @@ export interface BlobOptions extends IoOptions {
   readonly invocationId?: string | undefined;
 }
 
+/** Options of {@link BlobStore.writeAll}. */
+export interface WriteAllOptions extends BlobOptions {
+  /** Called when all went well and nobody looks at any of the bytes any more; never by a store that cannot tell. */
+  readonly onDone?: (() => void) | undefined;
+}
+
 /** A blob all of whose bytes are in memory. */
 export interface WholeBlob {
   readonly digest: Digest;
@@ -53,5 +59,5 @@ export interface BlobStore {
    * As `write` of each, with the outcomes in order; rejects only for what concerns them all. A store has it that makes
    * many durable at once and so needs no promise for each; call it through `writeAll` of cache/blobs.
    */
-  writeAll?(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]>;
+  writeAll?(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]>;
 }

@@ -21,13 +21,16 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '2' },
     writers: { type: 'string', default: '64' },
     folder: { type: 'string', default: tmpdir() },
+    full: { type: 'boolean', default: false },
   },
 });
 const SIZES = [1024, 4096, 16_384];
 const STORES = { segments: undefined, files: 0 } as const;
 /** Faster than any disk known. */
-const BLOBS_PER_SECOND_MAX = 100_000;
+const BLOBS_PER_SECOND_MAX = 200_000;
 const WARM_UP_SECONDS = 0.5;
+/** What a full store holds. */
+const FULL_BLOBS = 16_000;
 type Kind = keyof typeof STORES;
 
 interface Figures {
@@ -97,7 +100,7 @@ const lines = SIZES.map((sizeBytes) => {
 const head = ['segments/s', 'MB/s', 'cpu µs', 'files/s', 'MB/s', 'cpu µs', 'ratio'];
 console.log(aligned([['durable writes', '', ...head], ...lines]));
 
-/** Blobs nobody has stored before, written by several at once until the time is up. */
+/** Blobs nobody has stored before, written by several at once until the time is up; a full store evicts others for them. */
 async function measure(kind: Kind, sizeBytes: number): Promise<Figures> {
   const folder = await mkdtemp(join(parent, `${kind}-`));
   const smallBlobBytesMax = STORES[kind];
@@ -107,28 +110,33 @@ async function measure(kind: Kind, sizeBytes: number): Promise<Figures> {
     recentBlobBytes: 0,
     invocationTtlMs: 60_000,
     ...(smallBlobBytesMax === undefined ? {} : { smallBlobBytesMax }),
+    ...(values.full && { limitBytes: FULL_BLOBS * sizeBytes }),
   });
   try {
     const store = disk.forInstance('');
     let written = 0;
     const seconds = Number(values.seconds);
-    const blobs = new Blobs(sizeBytes, Math.ceil((WARM_UP_SECONDS + seconds) * BLOBS_PER_SECOND_MAX));
-    const writeUntil = async (endMs: number): Promise<void> => {
+    const measuredBlobs = Math.ceil((WARM_UP_SECONDS + seconds) * BLOBS_PER_SECOND_MAX);
+    const blobs = new Blobs(sizeBytes, (values.full ? FULL_BLOBS : 0) + measuredBlobs);
+    const writeWhile = async (isOn: () => boolean): Promise<void> => {
       const memory = Buffer.allocUnsafeSlow(sizeBytes);
-      while (performance.now() < endMs) {
+      while (isOn()) {
         const { bytes, digest } = blobs.next(memory);
         await store.write(digest, bytesOf(bytes));
         written += 1;
       }
     };
-    const together = (lasting: number) => {
-      const endMs = performance.now() + lasting * 1000;
-      return Promise.all(Array.from({ length: Number(values.writers) }, () => writeUntil(endMs)));
+    const together = (isOn: () => boolean) =>
+      Promise.all(Array.from({ length: Number(values.writers) }, () => writeWhile(isOn)));
+    const lasting = (seconds: number) => {
+      const endMs = performance.now() + seconds * 1000;
+      return () => performance.now() < endMs;
     };
-    await together(WARM_UP_SECONDS);
+    if (values.full) await together(() => written < FULL_BLOBS);
+    await together(lasting(WARM_UP_SECONDS));
     written = 0;
     const [startMs, cpu] = [performance.now(), process.cpuUsage()];
-    await together(seconds);
+    await together(lasting(seconds));
     const { user, system } = process.cpuUsage(cpu);
     return { rate: (written * 1000) / (performance.now() - startMs), cpuUs: (user + system) / written };
   } finally {

@@ -2,7 +2,14 @@ import { requireRight } from '../../core/auth/require-right.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Digest } from '../../core/digest.ts';
 import { toIngotError } from '../../core/error.ts';
-import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  BlobStore,
+  ByteRange,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import { writeAll } from '../blobs/write-all.ts';
 
 /** What an {@link AuthorisedBlobStore} is made of. */
@@ -45,7 +52,7 @@ export class AuthorisedBlobStore implements BlobStore {
     return this.#inner.write(digest, source, options);
   }
 
-  async writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+  async writeAll(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]> {
     try {
       requireRight(this.#caller, ['write'], 'upload a blob');
     } catch (error) {

@@ -1,7 +1,14 @@
 import type { Digest } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
-import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  BlobStore,
+  ByteRange,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import { spanOf } from './byte-range.ts';
 import { writeAll, writeEach } from './write-all.ts';
 
@@ -33,7 +40,7 @@ export class EmptyBlobStore implements BlobStore {
     return digest.isEmpty ? writeEmpty(digest, source) : this.#inner.write(digest, source, options);
   }
 
-  writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+  writeAll(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]> {
     return blobs.some(({ digest }) => digest.isEmpty)
       ? writeEach(this, blobs, options)
       : writeAll(this.#inner, blobs, options);

@@ -1,6 +1,13 @@
 import type { Digest } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
-import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  BlobStore,
+  ByteRange,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import { writeAll, writeEach } from './write-all.ts';
 
 /** What a {@link SizeLimitedBlobStore} depends on. */
@@ -39,7 +46,7 @@ export class SizeLimitedBlobStore implements BlobStore {
     );
   }
 
-  writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+  writeAll(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]> {
     const fit = blobs.every(({ digest }) => digest.sizeBytes <= this.#blobBytesMax);
     return fit ? writeAll(this.#inner, blobs, options) : writeEach(this, blobs, options);
   }

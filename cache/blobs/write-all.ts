@@ -1,7 +1,7 @@
 import { toIngotError } from '../../core/error.ts';
 import { inSlices } from '../../core/in-slices.ts';
 import { WholeBytes } from '../../core/streams.ts';
-import type { BlobOptions, BlobStore, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type { BlobOptions, BlobStore, WholeBlob, WriteAllOptions, WriteOutcome } from '../blob-store.ts';
 
 /** Blobs given to a store at once: those that one commit of it can make durable together. */
 export const WRITES_AT_ONCE = 256;
@@ -10,7 +10,7 @@ export const WRITES_AT_ONCE = 256;
 export function writeAll(
   store: BlobStore,
   blobs: readonly WholeBlob[],
-  options?: BlobOptions,
+  options?: WriteAllOptions,
 ): Promise<readonly WriteOutcome[]> {
   return store.writeAll?.(blobs, options) ?? writeEach(store, blobs, options);
 }

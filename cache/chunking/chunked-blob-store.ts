@@ -2,7 +2,14 @@ import { Semaphore } from '../../core/concurrency.ts';
 import { type Digest, DigestHasher } from '../../core/digest.ts';
 import { invalidArgument } from '../../core/error.ts';
 import { bytesOf } from '../../core/streams.ts';
-import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  BlobStore,
+  ByteRange,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
 import { writeAll, writeEach } from '../blobs/write-all.ts';
 import type { ChunkList } from './chunk-list.ts';
@@ -65,7 +72,7 @@ export class ChunkedBlobStore implements BlobStore {
       : this.#writeLarge(digest, source, options);
   }
 
-  writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+  writeAll(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]> {
     return blobs.every(({ digest }) => digest.sizeBytes < CHUNKED_BLOB_BYTES_MIN)
       ? writeAll(this.#inner, blobs, options)
       : writeEach(this, blobs, options);

@@ -6,7 +6,7 @@ import { retryInfo } from '../../core/error-details.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import { fileError } from '../../core/file-error.ts';
 import type { Logger } from '../../core/log/logger.ts';
-import type { BlobOptions, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type { BlobOptions, ByteRange, WholeBlob, WriteAllOptions, WriteOutcome } from '../blob-store.ts';
 import { blobFileFailPoints } from '../blobs/blob-files.ts';
 import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import type { BlobHash } from '../blobs/blob-lookup.ts';
@@ -223,7 +223,7 @@ export class DiskBlobStore implements AsyncDisposable {
   async writeAll(
     instance: number,
     blobs: readonly WholeBlob[],
-    options: BlobOptions = {},
+    options: WriteAllOptions = {},
   ): Promise<readonly WriteOutcome[]> {
     this.#checkOpen();
     throwIfOver(options);

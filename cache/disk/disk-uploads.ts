@@ -4,7 +4,7 @@ import { Digest, DigestHasher } from '../../core/digest.ts';
 import { invalidArgument, toIngotError } from '../../core/error.ts';
 import { fileError } from '../../core/file-error.ts';
 import { giveBackOf, WholeBytes } from '../../core/streams.ts';
-import type { BlobOptions, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type { BlobOptions, WholeBlob, WriteAllOptions, WriteOutcome } from '../blob-store.ts';
 import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import { bytesMismatch } from '../blobs/bytes-mismatch.ts';
 import { UploadRaces, type UploadRunner } from '../blobs/upload-race.ts';
@@ -60,7 +60,7 @@ export class DiskUploads {
   async writeAll(
     instance: number,
     blobs: readonly WholeBlob[],
-    options: BlobOptions,
+    options: WriteAllOptions,
   ): Promise<readonly WriteOutcome[]> {
     const outcomes: WriteOutcome[] = blobs.map(() => undefined);
     const commits = new Map<Promise<void>, number[]>();
@@ -87,6 +87,7 @@ export class DiskUploads {
     for (const [index, members] of [...commits.values()].entries()) {
       if (settled[index]?.status === 'rejected') others.push(...members);
     }
+    if (others.length === 0 && outcomes.every((error) => error === undefined)) options.onDone?.();
     await Promise.all(
       others.map(async (at) => {
         const { digest, bytes } = blobs[at] as WholeBlob;

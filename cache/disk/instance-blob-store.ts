@@ -1,5 +1,12 @@
 import type { Digest } from '../../core/digest.ts';
-import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  BlobStore,
+  ByteRange,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import type { BlobIngest, IngestOptions } from '../blobs/blob-ingest.ts';
 import type { BlobHash, BlobLookup } from '../blobs/blob-lookup.ts';
 import type { DiskBlobStore } from './disk-blob-store.ts';
@@ -42,7 +49,7 @@ export class InstanceBlobStore implements BlobStore, BlobLookup, BlobIngest {
       .then((number) => this.#store.write(number, digest, source, options));
   }
 
-  async writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+  async writeAll(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]> {
     const number = this.#known() ?? (await this.#instances.numberFor(this.#name));
     return this.#store.writeAll(number, blobs, options);
   }

@@ -1,5 +1,6 @@
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, unimplemented } from '../../core/error.ts';
+import { messageMemory } from '../../core/message-memory.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type DigestFunction_Value,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Status } from '../../proto/gen/google/rpc/status.ts';
-import type { BlobOptions, WholeBlob } from '../blob-store.ts';
+import type { BlobOptions, WholeBlob, WriteAllOptions } from '../blob-store.ts';
 import { WRITES_AT_ONCE, writeAll } from '../blobs/write-all.ts';
 import type { BatchStores } from './batch-read-blobs.ts';
 import { okStatus, statusOf } from './batch-status.ts';
@@ -39,7 +40,8 @@ export async function batchUpdateBlobs(
   const slice = new TimeSlice();
   for (let start = 0; start < requests.length; start += WRITES_AT_ONCE) {
     const some = requests.slice(start, start + WRITES_AT_ONCE);
-    const statuses = await update(some, digestFunction, stores, options);
+    const onDone = some.length === requests.length ? () => giveBack(requests) : undefined;
+    const statuses = await update(some, digestFunction, stores, { ...options, onDone });
     for (const [at, { digest }] of some.entries()) responses.push({ digest, status: statuses[at] });
     await slice.pause();
   }
@@ -52,12 +54,18 @@ function bytesOfRequest({ data, digest, compressor }: BatchUpdateBlobsRequest_Re
   return Math.max(data.byteLength, isCompressed ? (digest?.sizeBytes ?? 0) : 0);
 }
 
+/** All data are views of the one message. */
+function giveBack(requests: readonly BatchUpdateBlobsRequest_Request[]): void {
+  const some = requests.find(({ data }) => data.byteLength > 0);
+  if (some !== undefined) messageMemory.giveBack(some.data);
+}
+
 /** What became of each; those that are not compressed are stored together. */
 async function update(
   requests: readonly BatchUpdateBlobsRequest_Request[],
   digestFunction: DigestFunction_Value,
   stores: BatchStores,
-  options: BlobOptions,
+  options: WriteAllOptions,
 ): Promise<Status[]> {
   const statuses: Status[] = requests.map(() => okStatus);
   const whole: BatchItem[] = [];
@@ -78,7 +86,9 @@ async function update(
       statuses[at] = statusOf(error);
     }
   }
-  const outcomes = writeAll(stores.store, whole, options);
+  // Of a frame that is read elsewhere the store of the others knows nothing.
+  const onDone = others.length === 0 ? options.onDone : undefined;
+  const outcomes = writeAll(stores.store, whole, { ...options, onDone });
   await Promise.all([outcomes, ...others]);
   for (const [index, error] of (await outcomes).entries()) {
     const { at } = whole[index] as BatchItem;

@@ -2,7 +2,14 @@ import type { Digest } from '../../core/digest.ts';
 import { type IngotError, toIngotError } from '../../core/error.ts';
 import { shown, WholeBytes } from '../../core/streams.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import type { BlobOptions, BlobStore, ByteRange, WholeBlob, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  BlobStore,
+  ByteRange,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import { isSelfStaging } from '../blobs/staged-file.ts';
 import { writeAll } from '../blobs/write-all.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
@@ -77,7 +84,7 @@ export class MeteredBlobStore implements BlobStore {
     }
   }
 
-  async writeAll(blobs: readonly WholeBlob[], options?: BlobOptions): Promise<readonly WriteOutcome[]> {
+  async writeAll(blobs: readonly WholeBlob[], options?: WriteAllOptions): Promise<readonly WriteOutcome[]> {
     const outcomes = await writeAll(this.#inner, blobs, options);
     for (const [at, error] of outcomes.entries()) {
       if (error !== undefined) {

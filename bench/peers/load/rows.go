@@ -73,7 +73,7 @@ func (w *workload) setUp(ctx context.Context, on *connection) error {
 	w.absent = w.digests(kib, absentFirst, readSetBlobs)
 	w.actions = w.digests(2*kib, absentFirst, actions)
 	for first := uint64(0); first < readSetBlobs; first += batchBlobs {
-		if err := on.batchUpdate(ctx, w.payloads, smallBlobs(first), w.present[first:first+batchBlobs]); err != nil {
+		if err := on.batchUpdate(ctx, w.payloads, batchOf(kib, first), w.present[first:first+batchBlobs]); err != nil {
 			return err
 		}
 	}
@@ -85,10 +85,10 @@ func (w *workload) setUp(ctx context.Context, on *connection) error {
 	return nil
 }
 
-func smallBlobs(first uint64) []blob {
+func batchOf(size int64, first uint64) []blob {
 	blobs := make([]blob, batchBlobs)
 	for i := range blobs {
-		blobs[i] = blob{kib, first + uint64(i)}
+		blobs[i] = blob{size, first + uint64(i)}
 	}
 	return blobs
 }
@@ -122,9 +122,10 @@ func (w *workload) smallRows(upload uploader) []row {
 		}),
 		small("BatchRead 100 x 1 KiB", func(ctx context.Context, on *connection, n uint64) error {
 			i := slot(n, batchBlobs, readSetBlobs)
-			return on.batchRead(ctx, w.payloads, smallBlobs(uint64(i)), w.present[i:i+batchBlobs])
+			return on.batchRead(ctx, w.payloads, batchOf(kib, uint64(i)), w.present[i:i+batchBlobs])
 		}),
-		w.batchUpdateRow(),
+		w.batchUpdateRow("BatchUpdate 100 x 1 KiB", kib, w.callsIn(3000, 1), math.MaxInt),
+		w.batchUpdateRow("BatchUpdate 100 x 16 KiB", 16*kib, w.callsIn(500, 1), 16),
 		w.writeRow("write 1 KiB", kib, false, w.callsIn(32_000, 1), math.MaxInt),
 		w.writeRow("write 16 KiB", 16*kib, false, w.callsIn(16_000, 1), math.MaxInt),
 		small("read 1 KiB", func(ctx context.Context, on *connection, n uint64) error {
@@ -135,20 +136,20 @@ func (w *workload) smallRows(upload uploader) []row {
 	}
 }
 
-func (w *workload) batchUpdateRow() row {
+func (w *workload) batchUpdateRow(name string, size int64, callsMax uint64, inFlightMax int) row {
 	var digests []*repb.Digest
 	const first = readSetBlobs
 	return row{
-		name: "BatchUpdate 100 x 1 KiB", inFlightMax: math.MaxInt, callsMax: w.callsIn(3000, 1),
+		name: name, inFlightMax: inFlightMax, callsMax: callsMax,
 		prepare: func(calls uint64) error {
-			digests = w.digests(kib, first, calls*batchBlobs)
+			digests = w.digests(size, first, calls*batchBlobs)
 			return nil
 		},
 		call: func(ctx context.Context, on *connection, n uint64) error {
-			return on.batchUpdate(ctx, w.payloads, smallBlobs(first+n*batchBlobs), digests[n*batchBlobs:(n+1)*batchBlobs])
+			return on.batchUpdate(ctx, w.payloads, batchOf(size, first+n*batchBlobs), digests[n*batchBlobs:(n+1)*batchBlobs])
 		},
 		after: func(ctx context.Context, on *connection, calls uint64) error {
-			return w.checkStored(ctx, on, kib, first, digests[:calls*batchBlobs])
+			return w.checkStored(ctx, on, size, first, digests[:calls*batchBlobs])
 		},
 	}
 }

@@ -1,7 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { messageMemory } from '../../../core/message-memory.ts';
 import { RpcChannel } from '../../../core/rpc/rpc-channel.ts';
+import {
+  BatchReadBlobsRequest,
+  BatchUpdateBlobsRequest,
+  ContentAddressableStorageDefinition,
+} from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { ByteStreamDefinition, type WriteRequest } from '../../../proto/gen/google/bytestream/bytestream.ts';
+import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { sampleBlob } from '../bytes.ts';
 import { openCacheServer } from '../cache-server.ts';
 import { message } from '../open-write.ts';
@@ -70,5 +76,43 @@ describe('memory that serves again', () => {
     for (let round = 0; round < 3; round++) await Promise.all(indices.map(read));
     // Else nothing was used again, and the test would say nothing.
     expect(messageMemory.freeBytes).toBeGreaterThan(0);
+  });
+
+  it('never mixes the bytes of batches that are stored together, some of whose blobs are refused', async () => {
+    const batches = Array.from({ length: 24 }, (_, batch) =>
+      Array.from({ length: 20 }, (_, at) => sampleBlob(500 + 1_500 * at, 9_000 + 20 * batch + at)),
+    );
+    const store = async (at: number) => {
+      const client = channels[at % CONNECTIONS]!.client(ContentAddressableStorageDefinition);
+      const requests = batches[at]!.map(({ bytes, digest }) => ({ digest: digest.toMessage(), data: bytes }));
+      // Every third has a blob that is none, and one that others store as well.
+      if (at % 3 === 0) {
+        requests.push({ digest: batches[at + 1]![0]!.digest.toMessage(), data: Buffer.alloc(500, at) });
+        requests.push(requests[3]!);
+      }
+      const { responses } = await client.batchUpdateBlobs(BatchUpdateBlobsRequest.create({ requests }));
+      expect(responses.map(({ status }) => status?.code)).toEqual(
+        requests.map((_, index) => (index === 20 ? Code.INVALID_ARGUMENT : Code.OK)),
+      );
+    };
+    const read = async (at: number) => {
+      const client = channels[at % CONNECTIONS]!.client(ContentAddressableStorageDefinition);
+      const { responses } = await client.batchReadBlobs({
+        ...BatchReadBlobsRequest.create(),
+        digests: batches[at]!.map(({ digest }) => digest.toMessage()),
+      });
+      for (const [index, { bytes }] of batches[at]!.entries()) {
+        expect(Buffer.from(responses[index]!.data).equals(bytes), `batch ${at}, blob ${index}`).toBe(true);
+      }
+    };
+    const returned = vi.spyOn(messageMemory, 'giveBack');
+    const indices = [...batches.keys()];
+    await Promise.all(indices.slice(0, 12).map(store));
+    await Promise.all([...indices.slice(12).map(store), ...indices.slice(0, 12).map(read)]);
+    await Promise.all(indices.map(read));
+    expect(returned.mock.calls.filter(([{ buffer }]) => buffer.byteLength > 200_000).length).toBeGreaterThan(
+      10,
+    );
+    returned.mockRestore();
   });
 });
