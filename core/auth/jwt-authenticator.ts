@@ -1,6 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { type Caller, callerRoleNames, callerRoles } from '../caller.ts';
 import { unauthenticated, unavailable } from '../error.ts';
+import { retryInfo } from '../error-details.ts';
 import { escapeControls } from '../escape-controls.ts';
 import type { Authenticator } from './authenticator.ts';
 import { bearerTokenOf } from './bearer-token.ts';
@@ -12,6 +13,8 @@ const CLOCK_SKEW_S = 30;
 const VERIFIED_MS = 60_000;
 /** Verified tokens kept; the least recently used goes. */
 const TOKENS_MAX = 10_000;
+/** How long a client is asked to wait while the keys cannot be had. */
+const KEYS_RETRY_MS = 5_000;
 /** Of a subject, for logs. */
 const NAME_CHARACTERS_MAX = 128;
 
@@ -137,7 +140,12 @@ function refusal(error: unknown): Error {
     error instanceof errors.JWKSTimeout ||
     error instanceof errors.JWKSInvalid ||
     error.code === errors.JOSEError.code;
-  if (isAway)
-    return unavailable('the keys that JWTs are checked with cannot be had for now', { cause: error });
+  if (isAway) {
+    const details = [retryInfo(KEYS_RETRY_MS)];
+    return unavailable('the keys that JWTs are checked with cannot be had for now', {
+      cause: error,
+      details,
+    });
+  }
   return unauthenticated(`the JWT is not accepted: ${error.message}`);
 }

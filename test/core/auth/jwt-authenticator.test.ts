@@ -12,6 +12,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { jwksFromUrl } from '../../../core/auth/jwks-source.ts';
 import { JwtAuthenticator } from '../../../core/auth/jwt-authenticator.ts';
 import type { Caller } from '../../../core/caller.ts';
+import { retryInfo } from '../../../core/error-details.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { rejection, thrown } from '../../setup/rejection.ts';
 
@@ -180,12 +181,15 @@ describe('JwtAuthenticator', () => {
     ]);
   });
 
-  it('says UNAVAILABLE while the keys cannot be had', async () => {
+  it('says UNAVAILABLE, and when to try again, while the keys cannot be had', async () => {
     await using under = await setUp();
     under.state.away = true;
-    expect(await under.refusal(await sign(first))).toEqual([
-      Code.UNAVAILABLE,
-      'the keys that JWTs are checked with cannot be had for now',
-    ]);
+    const token = await sign(first);
+    const error = await rejection((async () => under.authenticator.authenticate(`Bearer ${token}`))());
+    expect(error).toMatchObject({
+      code: Code.UNAVAILABLE,
+      message: 'the keys that JWTs are checked with cannot be had for now',
+      details: [retryInfo(5000)],
+    });
   });
 });
