@@ -236,7 +236,7 @@ export class DiskBlobStore implements AsyncDisposable {
     const absent = blobs.filter((_, at) => isAbsent[at]);
     const outcomes = (await this.#uploads.writeAll(instance, absent, options)).values();
     this.#hold(instance, absent, options);
-    this.#failPoints.pass('cas.before_reply');
+    for (const _ of absent) this.#failPoints.pass('cas.before_reply');
     return isAbsent.map((wasAbsent) => (wasAbsent ? outcomes.next().value : undefined));
   }
 

@@ -159,12 +159,9 @@ export class UploadStage {
   }
 
   async #stop(file: JournaledFile, isKept: boolean): Promise<void> {
-    try {
-      if (isKept) await file.makeDurable();
-      await file.closeJournal();
-    } catch {
-      // What was durable before still is.
-    }
+    // Should one of these fail, what was durable before still is.
+    if (isKept) await file.makeDurable().catch(() => undefined);
+    await file.closeJournal().catch(() => undefined);
     await file.handle.close();
     if (isKept && file.durableBytes > 0) this.#options.onOver();
     else await this.#discard();

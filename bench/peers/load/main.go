@@ -48,7 +48,7 @@ func readFlags() settings {
 	flag.Float64Var(&s.warmUp, "warm-up", 1, "seconds of a row before its measured time")
 	flag.Int64Var(&s.chunkBytes, "chunk-bytes", 64*kib, "bytes in one message of a ByteStream write")
 	flag.BoolVar(&s.huge, "huge", false, "also write and read a blob of 2 GiB")
-	flag.BoolVar(&s.streams, "streams", false, "also read 16 MiB on 1,000 streams at once")
+	flag.BoolVar(&s.streams, "streams", false, "also read, and write, 16 MiB on 1,000 streams at once")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of the bytes; two runs with one seed upload the same blobs")
 	flag.DurationVar(&s.callTimeout, "call-timeout", 2*time.Minute, "of one call")
 	flag.IntVar(&s.serverPid, "server-pid", 0, "process under test, for what a call costs it and its children; Linux only")

@@ -269,7 +269,9 @@ func (w *workload) largeRows(upload uploader, withHuge, withStreams bool) []row 
 		rows = append(rows, w.writeRow("write 2 GiB", 2*gib, true, 1, 1), w.readRow("read 2 GiB", 2*gib, true, 1, upload))
 	}
 	if withStreams {
-		rows = append(rows, w.streamsRow(upload))
+		writes := w.writeRow("1,000 writes of 16 MiB", 16*mib, true, streams, streams)
+		writes.allAtOnce = true
+		rows = append(rows, w.streamsRow(upload), writes)
 	}
 	return rows
 }
