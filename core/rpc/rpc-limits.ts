@@ -21,8 +21,12 @@ export interface RpcServerLimits {
   readonly streamWindowBytes: number;
   /** A connection with more calls than this has the window below for each, so that many calls do not mean much memory. */
   readonly crowdedStreams: number;
+  /** With more calls than this on all connections together every connection counts as crowded. */
+  readonly crowdedCalls: number;
   /** See `crowdedStreams`. */
   readonly crowdedStreamWindowBytes: number;
+  /** The same as `readAheadBytes`, on a crowded connection. */
+  readonly crowdedReadAheadBytes: number;
   /** What a client may send on a whole connection before the server has read any. */
   readonly sessionWindowBytes: number;
   /** A connection that has been silent this long is pinged. */
@@ -49,7 +53,9 @@ export const defaultRpcServerLimits: RpcServerLimits = {
   headerBytesMax: 32 * KIB,
   streamWindowBytes: 1 * MIB,
   crowdedStreams: 64,
+  crowdedCalls: 256,
   crowdedStreamWindowBytes: 128 * KIB,
+  crowdedReadAheadBytes: 16 * KIB,
   sessionWindowBytes: 16 * MIB,
   keepaliveIdleMs: 10_000,
   keepaliveTimeoutMs: 10_000,

@@ -5,6 +5,8 @@ import { Deframer, type RawMessage } from './rpc-deframer.ts';
 /** Takes what a request stream brings. After `end` or `fail` nothing more comes. */
 export interface RequestSink {
   message(message: RawMessage): void;
+  /** So many bytes of the next message are here; told with all that comes. */
+  partial(bytes: number): void;
   /** The client said that this was all (END_STREAM); a client that vanishes never gets here. */
   end(): void;
   /** What was sent is no sequence of gRPC messages, or too much. */
@@ -44,6 +46,7 @@ export class RequestReader {
         this.#sink.message(message);
         if (this.#done) return;
       }
+      this.#sink.partial(this.#deframer.partialBytes);
     } catch (error) {
       this.#done = true;
       this.#sink.fail(toIngotError(error));

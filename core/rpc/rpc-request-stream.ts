@@ -10,7 +10,8 @@ import type { RequestSink } from './rpc-request-reader.ts';
 export interface RequestStreamOptions<T> {
   readonly stream: Http2Stream;
   readonly loan: ByteLoan;
-  readonly readAheadBytes: number;
+  /** What is read before the handler asks for it; more of a message that has begun, when it asks for that one. */
+  readonly readAheadBytes: () => number;
   /** The most that the client may still send once the stream is paused. */
   readonly windowBytes: () => number;
   readonly decode: (message: RawMessage) => T | Promise<T>;
@@ -26,6 +27,7 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   readonly #options: RequestStreamOptions<T>;
   readonly #queue: RawMessage[] = [];
   #queuedBytes = 0;
+  #partialBytes = 0;
   #paused = false;
   #ended = false;
   #stopped = false;
@@ -44,7 +46,14 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
     this.#queue.push(message);
     this.#queuedBytes += wireBytes(message);
     this.#wake();
-    if (this.#queuedBytes >= this.#options.readAheadBytes) this.#pause();
+    if (this.#queuedBytes >= this.#options.readAheadBytes()) this.#pause();
+  }
+
+  /** A handler that does not ask for it yet is not kept ready a message of any size. */
+  partial(bytes: number): void {
+    this.#partialBytes = bytes;
+    if (this.#waiter !== undefined || bytes === 0) return;
+    if (this.#queuedBytes + bytes >= this.#options.readAheadBytes()) this.#pause();
   }
 
   end(): void {
@@ -78,6 +87,7 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
       if (this.#ended || this.#stopped) return { done: true, value: undefined };
       assert(this.#waiter === undefined, 'next() was called before the one before it was done');
       this.#waiter = Promise.withResolvers();
+      this.#resume();
       await this.#waiter.promise;
     }
   }
@@ -101,7 +111,7 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
   #taken(message: RawMessage): void {
     this.#queuedBytes -= wireBytes(message);
     this.#options.loan.give(wireBytes(message));
-    if (this.#queuedBytes < this.#options.readAheadBytes) this.#resume();
+    if (this.#queuedBytes + this.#partialBytes < this.#options.readAheadBytes()) this.#resume();
   }
 
   /** Holds the client back. What it may still send is borrowed first; RESOURCE_EXHAUSTED when there is too little. */

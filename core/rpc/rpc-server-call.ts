@@ -160,10 +160,14 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     });
   }
 
-  /** Takes the request of a unary call from its reader, as do `end` and `fail`. */
+  /** Takes the request of a unary call from its reader, as do the three below. */
   message(message: RawMessage): void {
     if (this.#unaryRequest === undefined) this.#unaryRequest = message;
     else this.abort(unimplemented(`Call ${this.#path}: the request has several messages, expected one`));
+  }
+
+  partial(): void {
+    // It is waited for, whatever its size.
   }
 
   end(): void {
@@ -180,11 +184,17 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     return new RequestStream({
       stream: this.#options.stream,
       loan: this.#loan,
-      readAheadBytes: this.#options.limits.readAheadBytes,
+      readAheadBytes: () => this.#readAheadBytes(),
       windowBytes: () => this.#options.connection.streamWindowBytes,
       decode: (message) => (message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes)),
       onMalformed: (error) => this.abort(error),
     });
+  }
+
+  #readAheadBytes(): number {
+    const { limits, connection } = this.#options;
+    const isCrowded = connection.streamWindowBytes < limits.streamWindowBytes;
+    return isCrowded ? limits.crowdedReadAheadBytes : limits.readAheadBytes;
   }
 
   async #run(input: RawMessage | RequestStream<unknown>): Promise<void> {

@@ -22,13 +22,16 @@ const LOOKS_PER_IDLE_TIME = 4; // How finely the idle time is seen; one timer lo
  * The open connections of a server. One that has been silent is pinged, and is destroyed with all its calls when it
  * does not answer, so a client that lost power is noticed within idle + timeout + one look. A slow but living reader
  * answers pings and is left alone; one that does not get its handshake done is not. One with many calls gets small
- * windows for them.
+ * windows for them, and so do all when they have many together.
  */
 export class SessionKeeper {
   readonly #limits: RpcServerLimits;
   readonly #logger: Logger;
   readonly #sessions = new Map<Http2Connection, Entry>();
   readonly #timer: NodeJS.Timeout;
+  /** Of all connections. */
+  #calls = 0;
+  #crowded = false;
   #emptied: PromiseWithResolvers<void> | undefined;
 
   constructor({ limits, logger }: SessionKeeperDependencies) {
@@ -50,6 +53,7 @@ export class SessionKeeper {
   }
 
   remove(session: Http2Connection): void {
+    this.#calls -= this.#sessions.get(session)?.calls ?? 0;
     this.#sessions.delete(session);
     if (this.#sessions.size === 0) this.#emptied?.resolve();
   }
@@ -58,17 +62,26 @@ export class SessionKeeper {
     const entry = this.#sessions.get(session);
     if (entry === undefined) return;
     entry.calls++;
-    const { crowdedStreams, crowdedStreamWindowBytes } = this.#limits;
-    if (entry.calls > crowdedStreams) setStreamWindow(session, entry, crowdedStreamWindowBytes);
+    this.#calls++;
+    const { crowdedStreams, crowdedCalls, crowdedStreamWindowBytes } = this.#limits;
+    if (!this.#crowded && this.#calls > crowdedCalls) {
+      this.#crowded = true;
+      for (const [other, its] of this.#sessions) setStreamWindow(other, its, crowdedStreamWindowBytes);
+    } else if (this.#crowded || entry.calls > crowdedStreams) {
+      setStreamWindow(session, entry, crowdedStreamWindowBytes);
+    }
   }
 
   callEnded(session: Http2Connection): void {
     const entry = this.#sessions.get(session);
     if (entry === undefined) return;
     entry.calls--;
-    const { crowdedStreams, streamWindowBytes } = this.#limits;
-    // Well below the number that made them small, so that they do not change to and fro.
-    if (entry.calls < crowdedStreams / 2) setStreamWindow(session, entry, streamWindowBytes);
+    this.#calls--;
+    if (!this.#crowded) this.#relax(session, entry);
+    else if (this.#calls < this.#limits.crowdedCalls / 2) {
+      this.#crowded = false;
+      for (const [other, its] of this.#sessions) this.#relax(other, its);
+    }
   }
 
   /** Tells every client to open no more calls here (GOAWAY), and closes the connections whose calls are over. */
@@ -87,6 +100,12 @@ export class SessionKeeper {
   destroy(): void {
     clearInterval(this.#timer);
     for (const session of [...this.#sessions.keys()]) session.destroy();
+  }
+
+  /** Well below the number that made its windows small, so that they do not change to and fro. */
+  #relax(session: Http2Connection, entry: Entry): void {
+    const { crowdedStreams, streamWindowBytes } = this.#limits;
+    if (entry.calls < crowdedStreams / 2) setStreamWindow(session, entry, streamWindowBytes);
   }
 
   #look(): void {

@@ -38,6 +38,32 @@ describe('RpcServer, flow control', () => {
     expect(read).toBe(size * count);
   });
 
+  it('does not take the whole of a message that its handler does not ask for yet', async () => {
+    const release = Promise.withResolvers<void>();
+    let read = 0;
+    await using echo = await startEcho({
+      async upload(requests) {
+        for await (const { value } of requests) {
+          read += value.length;
+          await release.promise;
+        }
+        return { value: String(read) };
+      },
+    });
+    using client = new RawClient(echo.port);
+    const call = client.open(UPLOAD);
+    const size = 3_900_000;
+    call.stream.write(chunk(1000));
+    call.stream.write(chunk(size));
+    call.stream.end(chunk(size));
+    await expect.poll(() => read).toBe(1000);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    // What is read ahead, and a window of 1 MiB.
+    expect(call.stream.writableLength).toBeGreaterThan(2 * size - 1_400_000);
+    release.resolve();
+    expect(await call.answer).toMatchObject({ grpcStatus: '0', body: text(String(1000 + 2 * size)) });
+  });
+
   it('counts what its handlers work on as held, until they are done', async () => {
     const release = Promise.withResolvers<void>();
     const unary: EchoHandlers['unary'] = async (request) => {
@@ -109,6 +135,42 @@ describe('RpcServer, flow control', () => {
     for (const { answer } of calls)
       expect(await answer).toMatchObject({ grpcStatus: '0', body: text('1000100') });
     await expect.poll(() => client.session.remoteSettings.initialWindowSize).toBe(2 ** 20);
+  });
+
+  it('makes them small on all connections when there are many calls on them together', async () => {
+    const release = Promise.withResolvers<void>();
+    await using echo = await startEcho(
+      {
+        async upload(requests) {
+          let bytes = 0;
+          for await (const { value } of requests) {
+            bytes += value.length;
+            await release.promise;
+          }
+          return { value: String(bytes) };
+        },
+      },
+      { crowdedCalls: 4, crowdedStreamWindowBytes: 70_000, crowdedReadAheadBytes: 5_000 },
+    );
+    using first = new RawClient(echo.port);
+    using second = new RawClient(echo.port);
+    using idle = new RawClient(echo.port);
+    const clients = [first, second, idle];
+    const windows = () => clients.map(({ session }) => session.remoteSettings.initialWindowSize);
+    for (const client of clients) {
+      expect(await client.call(UNARY, text('x'))).toMatchObject({ grpcStatus: '0' });
+    }
+    expect(windows()).toEqual(clients.map(() => 2 ** 20));
+    const calls = [first, first, first, second, second].map((client) => client.open(UPLOAD));
+    for (const { stream } of calls) stream.write(chunk(100));
+    await expect.poll(windows).toEqual(clients.map(() => 70_000));
+    for (const { stream } of calls) stream.end(chunk(1_000_000));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    for (const { stream } of calls) expect(stream.writableLength).toBeGreaterThan(850_000);
+    release.resolve();
+    for (const { answer } of calls)
+      expect(await answer).toMatchObject({ grpcStatus: '0', body: text('1000100') });
+    await expect.poll(windows).toEqual(clients.map(() => 2 ** 20));
   });
 
   it('does not read more from a handler than a slow client takes', async () => {
