@@ -28,15 +28,15 @@ export function fileError(error: unknown, attempt: string): IngotError {
   return internal(`${attempt}: the file system failed`, { cause: error });
 }
 
+/** The same for who knows of a full disk from elsewhere than the system's code. */
+export function diskFull(cause: unknown, attempt: string): IngotError {
+  return exhausted(`${attempt}: ${NO_SPACE}`, cause, DISK_FULL_RETRY_MS);
+}
+
 /** Whether a disk, or a quota of it, had no room. */
 export function isDiskFull(error: unknown): boolean {
   const code = systemCodeOf(error);
   return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-/** The same for who knows of a full disk from elsewhere than the system's code. */
-export function diskFull(cause: unknown, attempt: string): IngotError {
-  return exhausted(`${attempt}: ${NO_SPACE}`, cause, DISK_FULL_RETRY_MS);
 }
 
 /** The system's code of a failed call (`ENOENT`), or undefined. */

@@ -2,7 +2,7 @@ import { TimeSlice } from './time-slice.ts';
 
 /**
  * The results of `task` for every item, in order. A slice of `sliceItems` is started at once and awaited together, with
- * no machinery for each item: for many small tasks that end together, such as writes of one group commit. A task that
+ * no machinery for each item: for many small tasks that end together, such as reads from memory. A task that
  * fails fails the whole, so give it one that does not.
  */
 export async function inSlices<T, R>(

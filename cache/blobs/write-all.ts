@@ -1,10 +1,6 @@
 import { toIngotError } from '../../core/error.ts';
-import { inSlices } from '../../core/in-slices.ts';
 import { WholeBytes } from '../../core/streams.ts';
 import type { BlobOptions, BlobStore, WholeBlob, WriteAllOptions, WriteOutcome } from '../blob-store.ts';
-
-/** Blobs given to a store at once: those that one commit of it can make durable together. */
-export const WRITES_AT_ONCE = 256;
 
 /** Stores blobs that are in memory, each for itself, and says what became of each: together where the store knows how. */
 export function writeAll(
@@ -15,14 +11,16 @@ export function writeAll(
   return store.writeAll?.(blobs, options) ?? writeEach(store, blobs, options);
 }
 
-/** The same with the store's `write`. */
+/** The same with the store's `write`, of all at once. */
 export function writeEach(
   store: BlobStore,
   blobs: readonly WholeBlob[],
   options?: BlobOptions,
 ): Promise<readonly WriteOutcome[]> {
-  return inSlices(blobs, WRITES_AT_ONCE, ({ digest, bytes }) =>
-    store.write(digest, new WholeBytes(bytes), options).then(wentWell, toIngotError),
+  return Promise.all(
+    blobs.map(({ digest, bytes }) =>
+      store.write(digest, new WholeBytes(bytes), options).then(wentWell, toIngotError),
+    ),
   );
 }
 

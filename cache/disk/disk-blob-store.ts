@@ -215,7 +215,7 @@ export class DiskBlobStore implements AsyncDisposable {
       return;
     }
     await this.#uploads.write({ instance, digest, source }, options);
-    this.#hold(instance, [{ digest }], options);
+    this.#hold(instance, digest, options);
     this.#failPoints.pass('cas.before_reply');
   }
 
@@ -235,8 +235,10 @@ export class DiskBlobStore implements AsyncDisposable {
     });
     const absent = blobs.filter((_, at) => isAbsent[at]);
     const outcomes = (await this.#uploads.writeAll(instance, absent, options)).values();
-    this.#hold(instance, absent, options);
-    for (const _ of absent) this.#failPoints.pass('cas.before_reply');
+    for (const { digest } of absent) {
+      this.#hold(instance, digest, options);
+      this.#failPoints.pass('cas.before_reply');
+    }
     return isAbsent.map((wasAbsent) => (wasAbsent ? outcomes.next().value : undefined));
   }
 
@@ -268,14 +270,12 @@ export class DiskBlobStore implements AsyncDisposable {
     return this.close();
   }
 
-  /** Keeps what a live build has written, as far as it is there. */
-  #hold(instance: number, blobs: readonly Pick<WholeBlob, 'digest'>[], { invocationId }: BlobOptions): void {
+  /** Keeps what a live build has written, if it is there. */
+  #hold(instance: number, digest: Digest, { invocationId }: BlobOptions): void {
     const lease = this.#parts.leases.of(invocationId);
     if (lease === undefined) return;
-    for (const { digest } of blobs) {
-      const stored = this.#parts.visible(instance, digest);
-      if (stored >= 0) lease.add(stored);
-    }
+    const stored = this.#parts.visible(instance, digest);
+    if (stored >= 0) lease.add(stored);
   }
 
   #usesBy({ invocationId }: BlobOptions): BlobUses {

@@ -82,11 +82,9 @@ export class DiskUploads {
       if (members === undefined) commits.set(commit, [at]);
       else members.push(at);
     }
-    const settled = await Promise.allSettled(commits.keys());
-    // Written once more, each for itself: that makes room on a full disk.
-    for (const [index, members] of [...commits.values()].entries()) {
-      if (settled[index]?.status === 'rejected') others.push(...members);
-    }
+    // What a commit failed with is written once more, each for itself: that makes room on a full disk.
+    const retry = (members: readonly number[]) => others.push(...members);
+    await Promise.all(Array.from(commits, ([commit, members]) => commit.catch(() => retry(members))));
     if (others.length === 0 && outcomes.every((error) => error === undefined)) options.onDone?.();
     await Promise.all(
       others.map(async (at) => {

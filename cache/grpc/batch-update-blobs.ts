@@ -14,10 +14,13 @@ import {
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Status } from '../../proto/gen/google/rpc/status.ts';
 import type { BlobOptions, WholeBlob, WriteAllOptions } from '../blob-store.ts';
-import { WRITES_AT_ONCE, writeAll } from '../blobs/write-all.ts';
+import { writeAll } from '../blobs/write-all.ts';
 import type { BatchStores } from './batch-read-blobs.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
+
+/** Blobs of one batch stored at once: those that one commit of a store can make durable together. */
+const WRITES_AT_ONCE = 256;
 
 /** A blob of a batch, and its place in it. */
 interface BatchItem extends WholeBlob {
@@ -88,9 +91,9 @@ async function update(
   }
   // Of a frame that is read elsewhere the store of the others knows nothing.
   const onDone = others.length === 0 ? options.onDone : undefined;
-  const outcomes = writeAll(stores.store, whole, { ...options, onDone });
-  await Promise.all([outcomes, ...others]);
-  for (const [index, error] of (await outcomes).entries()) {
+  const writing = writeAll(stores.store, whole, { ...options, onDone });
+  const [outcomes] = await Promise.all([writing, ...others]);
+  for (const [index, error] of outcomes.entries()) {
     const { at } = whole[index] as BatchItem;
     if (error !== undefined) statuses[at] = statusOf(error);
   }

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import type { IngotError } from '../error.ts';
+import type { Http2Connection } from '../http2/http2-connection.ts';
 import type { Http2Stream } from '../http2/http2-stream.ts';
 import type { ByteLoan } from './rpc-byte-budget.ts';
 import type { RawMessage } from './rpc-deframer.ts';
 import { FRAME_HEADER_BYTES } from './rpc-frame.ts';
+import type { RpcServerLimits } from './rpc-limits.ts';
 import type { RequestSink } from './rpc-request-reader.ts';
 
 /** What a {@link RequestStream} is made of. */
 export interface RequestStreamOptions<T> {
   readonly stream: Http2Stream;
   readonly loan: ByteLoan;
-  /** What is read before the handler asks for it; more of a message that has begun, when it asks for that one. */
-  readonly readAheadBytes: () => number;
-  /** The most that the client may still send once the stream is paused. */
-  readonly windowBytes: () => number;
+  readonly limits: Pick<RpcServerLimits, 'readAheadBytes' | 'crowdedReadAheadBytes' | 'streamWindowBytes'>;
+  readonly connection: Pick<Http2Connection, 'streamWindowBytes'>;
   readonly decode: (message: RawMessage) => T | Promise<T>;
   /** Told of requests that are no gRPC messages, which ends the call. */
   readonly onMalformed: (error: IngotError) => void;
@@ -46,14 +46,13 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
     this.#queue.push(message);
     this.#queuedBytes += wireBytes(message);
     this.#wake();
-    if (this.#queuedBytes >= this.#options.readAheadBytes()) this.#pause();
   }
 
-  /** A handler that does not ask for it yet is not kept ready a message of any size. */
+  /** Of a message that the handler does not ask for yet no more is taken than is read ahead. */
   partial(bytes: number): void {
     this.#partialBytes = bytes;
-    if (this.#waiter !== undefined || bytes === 0) return;
-    if (this.#queuedBytes + bytes >= this.#options.readAheadBytes()) this.#pause();
+    if (this.#stopped || this.#waiter !== undefined) return;
+    if (this.#queuedBytes + bytes >= this.#readAheadBytes) this.#pause();
   }
 
   end(): void {
@@ -108,17 +107,23 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
     return this;
   }
 
+  get #readAheadBytes(): number {
+    const { limits, connection } = this.#options;
+    const isCrowded = connection.streamWindowBytes < limits.streamWindowBytes;
+    return isCrowded ? limits.crowdedReadAheadBytes : limits.readAheadBytes;
+  }
+
   #taken(message: RawMessage): void {
     this.#queuedBytes -= wireBytes(message);
     this.#options.loan.give(wireBytes(message));
-    if (this.#queuedBytes + this.#partialBytes < this.#options.readAheadBytes()) this.#resume();
+    if (this.#queuedBytes + this.#partialBytes < this.#readAheadBytes) this.#resume();
   }
 
   /** Holds the client back. What it may still send is borrowed first; RESOURCE_EXHAUSTED when there is too little. */
   #pause(): void {
-    const { stream, loan, windowBytes } = this.#options;
+    const { stream, loan, connection } = this.#options;
     if (this.#paused) return;
-    loan.reserve(windowBytes());
+    loan.reserve(connection.streamWindowBytes);
     this.#paused = true;
     stream.pause();
   }

@@ -184,17 +184,11 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     return new RequestStream({
       stream: this.#options.stream,
       loan: this.#loan,
-      readAheadBytes: () => this.#readAheadBytes(),
-      windowBytes: () => this.#options.connection.streamWindowBytes,
+      limits: this.#options.limits,
+      connection: this.#options.connection,
       decode: (message) => (message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes)),
       onMalformed: (error) => this.abort(error),
     });
-  }
-
-  #readAheadBytes(): number {
-    const { limits, connection } = this.#options;
-    const isCrowded = connection.streamWindowBytes < limits.streamWindowBytes;
-    return isCrowded ? limits.crowdedReadAheadBytes : limits.readAheadBytes;
   }
 
   async #run(input: RawMessage | RequestStream<unknown>): Promise<void> {

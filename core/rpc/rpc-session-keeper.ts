@@ -55,6 +55,7 @@ export class SessionKeeper {
   remove(session: Http2Connection): void {
     this.#calls -= this.#sessions.get(session)?.calls ?? 0;
     this.#sessions.delete(session);
+    this.#relaxAll();
     if (this.#sessions.size === 0) this.#emptied?.resolve();
   }
 
@@ -77,11 +78,8 @@ export class SessionKeeper {
     if (entry === undefined) return;
     entry.calls--;
     this.#calls--;
-    if (!this.#crowded) this.#relax(session, entry);
-    else if (this.#calls < this.#limits.crowdedCalls / 2) {
-      this.#crowded = false;
-      for (const [other, its] of this.#sessions) this.#relax(other, its);
-    }
+    if (this.#crowded) this.#relaxAll();
+    else this.#relax(session, entry);
   }
 
   /** Tells every client to open no more calls here (GOAWAY), and closes the connections whose calls are over. */
@@ -106,6 +104,13 @@ export class SessionKeeper {
   #relax(session: Http2Connection, entry: Entry): void {
     const { crowdedStreams, streamWindowBytes } = this.#limits;
     if (entry.calls < crowdedStreams / 2) setStreamWindow(session, entry, streamWindowBytes);
+  }
+
+  /** The same for all of them. */
+  #relaxAll(): void {
+    if (!this.#crowded || this.#calls >= this.#limits.crowdedCalls / 2) return;
+    this.#crowded = false;
+    for (const [session, entry] of this.#sessions) this.#relax(session, entry);
   }
 
   #look(): void {
