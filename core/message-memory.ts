@@ -3,9 +3,9 @@ const REUSED_BYTES_MIN = 8 * 1024;
 /** Longer ones are rare, and left to the garbage collector. */
 const REUSED_BYTES_MAX = 4 * 1024 * 1024 + 64 * 1024;
 /** Memory that lies ready, over all sizes. */
-const FREE_BYTES_MAX = 24 * 1024 * 1024;
-/** Sizes in use between a power of two and the next, so that at most a fifth of a piece is unused. */
-const STEPS = 4;
+const FREE_BYTES_MAX = 64 * 1024 * 1024;
+/** Sizes in use between a power of two and the next, so that at most a ninth of a piece is unused. */
+const STEPS = 8;
 
 /**
  * Memory for what comes off the network, used again once its last reader has given it back. What is never given back is

@@ -39,6 +39,8 @@ export class FrameDispatch implements FrameSink {
   /** The stream of the DATA frame under way; undefined when its payload is dropped. */
   #dataStream: Http2Stream | undefined;
   #dataBytes = 0;
+  /** What is still to come of that frame. */
+  #dueBytes = 0;
 
   constructor({ limits, settings, output, streams }: FrameDispatchDependencies) {
     this.#limits = limits;
@@ -99,12 +101,11 @@ export class FrameDispatch implements FrameSink {
     }
     this.#window -= bytes;
     this.#dataBytes = bytes;
+    this.#dueBytes = bytes;
     const stream = this.#streams.get(id);
     this.#dataStream = stream;
     if (stream === undefined || stream.requestEnded) this.#onStrayData(id, stream);
-    else {
-      stream.receiveWindow -= bytes;
-      if (stream.receiveWindow >= 0) return;
+    else if (bytes > stream.receiveWindow) {
       this.#dataStream = undefined;
       this.#streams.fault(id, ErrorCode.flowControlError);
     }
@@ -114,6 +115,8 @@ export class FrameDispatch implements FrameSink {
     const stream = this.#dataStream;
     if (stream === undefined) return;
     stream.requestBytes += end - start;
+    stream.receiveWindow -= end - start;
+    this.#dueBytes -= end - start;
     stream.listener?.onData(bytes, start, end);
   }
 
@@ -122,6 +125,8 @@ export class FrameDispatch implements FrameSink {
     this.#dataStream = undefined;
     this.#refill();
     if (stream === undefined) return;
+    // What was padding.
+    stream.receiveWindow -= this.#dueBytes;
     if (endStream) {
       // It may have been answered, and reset, by what came before.
       if (this.#streams.get(stream.id) === stream) this.#streams.endRequest(stream);
@@ -229,7 +234,6 @@ export class FrameDispatch implements FrameSink {
     if ((flags & FrameFlag.ack) !== 0) {
       if (end > start)
         throw new Http2Error(ErrorCode.frameSizeError, 'an acknowledgement of SETTINGS has settings');
-      this.#streams.onSettingsAck();
       return;
     }
     this.#streams.guard.countSettings();

@@ -9,6 +9,7 @@ import type { Http2Stream } from './http2-stream.ts';
 import { PeerSettings } from './peer-settings.ts';
 import { DEFAULT_WINDOW_BYTES, ErrorCode, SettingId } from './protocol.ts';
 import { RequestStreams } from './request-streams.ts';
+import type { StreamWindows } from './stream-windows.ts';
 import type { WriteTurn } from './write-turn.ts';
 
 /** Hears what a connection brings. */
@@ -26,6 +27,8 @@ export interface Http2ConnectionDependencies {
   readonly socket: Socket;
   readonly limits: Http2Limits;
   readonly turn: WriteTurn;
+  /** Of all connections of the server. */
+  readonly windows: StreamWindows;
   readonly listener: ConnectionListener;
 }
 
@@ -49,7 +52,7 @@ export class Http2Connection {
   readonly #dispatch: FrameDispatch;
   #state: 'open' | 'closing' | 'ended' | 'closed' = 'open';
 
-  constructor({ socket, limits, turn, listener }: Http2ConnectionDependencies) {
+  constructor({ socket, limits, turn, windows, listener }: Http2ConnectionDependencies) {
     this.#socket = socket;
     this.#listener = listener;
     this.peer = addressOf(socket);
@@ -60,6 +63,7 @@ export class Http2Connection {
       limits,
       settings,
       output: this.#output,
+      windows,
       onStream: (stream) => listener.onStream(stream, this),
       onEmpty: () => this.#endIfDone(),
     });
@@ -86,11 +90,6 @@ export class Http2Connection {
     return this.#state === 'closed';
   }
 
-  /** What a client may send on a stream that is not read. */
-  get streamWindowBytes(): number {
-    return this.#streams.streamWindowBytes;
-  }
-
   /** Takes what the client has sent; the bytes are only lent. */
   receive(bytes: Buffer): void {
     if (this.#state === 'ended' || this.#state === 'closed') return;
@@ -104,11 +103,6 @@ export class Http2Connection {
   /** The answer is seen as bytes read. */
   ping(): void {
     this.#output.control((frames) => frames.ping(PING_PAYLOAD, 0, PING_PAYLOAD.length, false));
-  }
-
-  /** Changes the window of every stream. Only one change at a time: false while the last is unanswered. */
-  setStreamWindow(bytes: number): boolean {
-    return this.#streams.setStreamWindow(bytes);
   }
 
   /** Takes no new streams, and ends with the last of those that run. */
@@ -132,7 +126,7 @@ export class Http2Connection {
       frames.settings([
         [SettingId.enablePush, 0],
         [SettingId.maxConcurrentStreams, limits.streamsMax],
-        [SettingId.initialWindowSize, limits.streamWindowBytes],
+        [SettingId.initialWindowSize, limits.firstWindowBytes],
         [SettingId.maxFrameSize, FRAME_BYTES_MAX],
         [SettingId.maxHeaderListSize, limits.headerBytesMax],
       ]);

@@ -7,7 +7,11 @@ export interface Http2Limits {
   /** All header fields of a request, as HPACK counts them; twice as many bytes of the block that holds them. */
   readonly headerBytesMax: number;
   /** What a client may send on one stream before anyone has read any. */
-  readonly streamWindowBytes: number;
+  readonly firstWindowBytes: number;
+  /** What it may be ahead by on a stream that is read: bandwidth × round trip. */
+  readonly wideWindowBytes: number;
+  /** Streams of all connections together that have a wide window; the others keep the first one. */
+  readonly wideStreamsMax: number;
   /** What a client may send on the connection before the server has read any. */
   readonly connectionWindowBytes: number;
   /** Streams that are reset before they are answered, by the client or because of what it sent. */

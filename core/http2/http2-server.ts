@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type SecureContextOptions, type TlsOpt
 import { type ConnectionListener, Http2Connection } from './http2-connection.ts';
 import type { Http2Limits } from './http2-limits.ts';
 import { readInto } from './lent-reads.ts';
+import { StreamWindows } from './stream-windows.ts';
 import { WriteTurn } from './write-turn.ts';
 
 /** What a server needs to speak TLS. */
@@ -36,12 +37,14 @@ const TLS_HANDSHAKE_MS_MAX = 20_000; // As long as a client that answers nothing
 export class Http2Server {
   readonly #server: Server;
   readonly #turn = new WriteTurn();
+  readonly #windows: StreamWindows;
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #limits: Http2Limits;
   readonly #listener: Http2ServerListener;
 
   constructor({ limits, connectionsMax, tls, listener }: Http2ServerDependencies) {
     this.#limits = limits;
+    this.#windows = new StreamWindows(limits);
     this.#listener = listener;
     this.#server =
       tls === undefined
@@ -86,6 +89,7 @@ export class Http2Server {
       socket,
       limits: this.#limits,
       turn: this.#turn,
+      windows: this.#windows,
       listener: this.#listener,
     });
     this.#listener.onConnection(connection);

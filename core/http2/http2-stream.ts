@@ -1,5 +1,6 @@
 import type { ConnectionOutput } from './connection-output.ts';
 import type { RequestHeaders } from './request-headers.ts';
+import type { StreamWindows } from './stream-windows.ts';
 
 /** Hears what becomes of a request. After `onEnd`, no more bytes come; after `onGone`, nothing. */
 export interface StreamListener {
@@ -14,8 +15,7 @@ export interface StreamListener {
 /** What a stream needs of its connection. */
 export interface StreamHost {
   readonly output: ConnectionOutput;
-  /** What every stream's window is filled up to. */
-  readonly streamWindowBytes: number;
+  readonly windows: StreamWindows;
   /** The stream has been answered; `reset` tells a client that still sends to stop. */
   streamAnswered(stream: Http2Stream, options: { readonly reset: boolean }): void;
 }
@@ -32,11 +32,9 @@ export class Http2Stream {
   readonly headers: RequestHeaders;
   readonly #host: StreamHost;
   listener: StreamListener | undefined;
-  /** The client has sent its END_STREAM. */
-  requestEnded = false;
   /** Payload so far, for a request that says how long it is. */
   requestBytes = 0;
-  /** What the client may still send. */
+  /** Bytes that may still come, those of a frame under way among them. */
   receiveWindow: number;
   /** What may still be sent to the client; below zero after it made its windows smaller. */
   sendWindow: number;
@@ -50,7 +48,11 @@ export class Http2Stream {
   wantedBytes: number | undefined;
   /** How much it is about to make. */
   expectedBytes = 0;
+  /** What the receive window is filled up to. */
+  #windowBytes: number;
+  #wide = false;
   #paused = false;
+  #requestEnded = false;
   #answered = false;
   #headersSent = false;
   /** Payload that waits for windows or for the socket; the first is sent up to `#sent`. */
@@ -67,8 +69,19 @@ export class Http2Stream {
     this.#host = host;
     this.id = id;
     this.headers = headers;
-    this.receiveWindow = host.streamWindowBytes;
+    this.#windowBytes = host.windows.firstBytes;
+    this.receiveWindow = this.#windowBytes;
     this.sendWindow = sendWindow;
+  }
+
+  /** The client has sent its END_STREAM. */
+  get requestEnded(): boolean {
+    return this.#requestEnded;
+  }
+
+  /** What the client may be ahead by. */
+  get windowBytes(): number {
+    return this.#windowBytes;
   }
 
   get headersSent(): boolean {
@@ -136,13 +149,22 @@ export class Http2Stream {
     this.refill();
   }
 
-  /** Opens the window again when half of it is used. */
+  /** Opens the window again when half of it is used: wide, now that what comes is read, if there is room for that. */
   refill(): void {
-    if (this.#paused || this.requestEnded || this.closed) return;
-    const full = this.#host.streamWindowBytes;
-    if (this.receiveWindow > full / 2) return;
-    this.#host.output.windowUpdate(this.id, full - this.receiveWindow);
-    this.receiveWindow = full;
+    if (this.#paused || this.#requestEnded || this.closed || this.receiveWindow > this.#windowBytes / 2)
+      return;
+    if (!this.#wide && this.#host.windows.widen()) {
+      this.#wide = true;
+      this.#windowBytes = this.#host.windows.wideBytes;
+    }
+    this.#host.output.windowUpdate(this.id, this.#windowBytes - this.receiveWindow);
+    this.receiveWindow = this.#windowBytes;
+  }
+
+  /** For the connection: no more comes. */
+  endRequest(): void {
+    this.#requestEnded = true;
+    this.#narrow();
   }
 
   /** For the connection's output: sends one frame of at most so many bytes. */
@@ -192,6 +214,7 @@ export class Http2Stream {
     this.#queue.length = 0;
     this.#queuedBytes = 0;
     this.#onSent = undefined;
+    this.#narrow();
     this.#host.output.endTurn(this);
     this.onRoom();
     this.listener?.onGone();
@@ -210,8 +233,14 @@ export class Http2Stream {
     this.#onSent.set(last, onSent);
   }
 
+  #narrow(): void {
+    if (this.#wide) this.#host.windows.narrow();
+    this.#wide = false;
+  }
+
   #finish(reset: boolean): void {
     this.#answered = true;
+    this.#narrow();
     this.#host.output.endTurn(this);
     this.onRoom();
     this.#host.streamAnswered(this, { reset });

@@ -5,14 +5,16 @@ import { Http2Error } from './http2-error.ts';
 import type { Http2Limits } from './http2-limits.ts';
 import { Http2Stream, type StreamHost } from './http2-stream.ts';
 import type { PeerSettings } from './peer-settings.ts';
-import { ErrorCode, SettingId, WINDOW_BYTES_MAX } from './protocol.ts';
+import { ErrorCode, WINDOW_BYTES_MAX } from './protocol.ts';
 import type { RequestHeaders } from './request-headers.ts';
+import type { StreamWindows } from './stream-windows.ts';
 
 /** What {@link RequestStreams} are made of. */
 export interface RequestStreamsDependencies {
   readonly limits: Http2Limits;
   readonly settings: PeerSettings;
   readonly output: ConnectionOutput;
+  readonly windows: StreamWindows;
   readonly onStream: (stream: Http2Stream) => void;
   /** The last stream is over. */
   readonly onEmpty: () => void;
@@ -21,6 +23,7 @@ export interface RequestStreamsDependencies {
 /** The streams of one connection, from HEADERS to the end of both sides. */
 export class RequestStreams implements StreamHost {
   readonly output: ConnectionOutput;
+  readonly windows: StreamWindows;
   readonly guard: FloodGuard;
   readonly #limits: Http2Limits;
   readonly #settings: PeerSettings;
@@ -30,19 +33,15 @@ export class RequestStreams implements StreamHost {
   readonly #reset = new ClosedStreams();
   #lastId = 0;
   #refusing = false;
-  #windowBytes: number;
-  /** What the windows are to be once the client has acknowledged it. */
-  #wantedWindowBytes: number | undefined;
-  #greetingAcknowledged = false;
 
-  constructor({ limits, settings, output, onStream, onEmpty }: RequestStreamsDependencies) {
+  constructor({ limits, settings, output, windows, onStream, onEmpty }: RequestStreamsDependencies) {
     this.output = output;
+    this.windows = windows;
     this.guard = new FloodGuard(limits);
     this.#limits = limits;
     this.#settings = settings;
     this.#onStream = onStream;
     this.#onEmpty = onEmpty;
-    this.#windowBytes = limits.streamWindowBytes;
   }
 
   get size(): number {
@@ -52,10 +51,6 @@ export class RequestStreams implements StreamHost {
   /** The last stream that was taken. */
   get lastId(): number {
     return this.#lastId;
-  }
-
-  get streamWindowBytes(): number {
-    return this.#windowBytes;
   }
 
   get(id: number): Http2Stream | undefined {
@@ -92,7 +87,7 @@ export class RequestStreams implements StreamHost {
 
   /** The client has said that its request is whole. */
   endRequest(stream: Http2Stream): void {
-    stream.requestEnded = true;
+    stream.endRequest();
     const { contentLength } = stream.headers;
     if (contentLength !== undefined && Number(contentLength) !== stream.requestBytes) {
       this.fault(stream.id, ErrorCode.protocolError);
@@ -128,27 +123,6 @@ export class RequestStreams implements StreamHost {
   streamAnswered(stream: Http2Stream, { reset }: { readonly reset: boolean }): void {
     if (reset && !stream.requestEnded) this.#sendReset(stream.id, ErrorCode.noError);
     if (reset || stream.requestEnded) this.#forget(stream.id);
-  }
-
-  /** See `Http2Connection.setStreamWindow`. */
-  setStreamWindow(bytes: number): boolean {
-    if (this.#wantedWindowBytes !== undefined) return false;
-    this.#wantedWindowBytes = bytes;
-    this.output.control((frames) => frames.settings([[SettingId.initialWindowSize, bytes]]));
-    return true;
-  }
-
-  /** The client has acknowledged our SETTINGS: from here on it counts by them. */
-  onSettingsAck(): void {
-    const bytes = this.#wantedWindowBytes;
-    // The first acknowledgement is that of the greeting.
-    if (!this.#greetingAcknowledged) this.#greetingAcknowledged = true;
-    else if (bytes !== undefined) {
-      this.#wantedWindowBytes = undefined;
-      for (const stream of this.#streams.values()) stream.receiveWindow += bytes - this.#windowBytes;
-      this.#windowBytes = bytes;
-      for (const stream of this.#streams.values()) stream.refill();
-    }
   }
 
   /** The client's SETTINGS have changed what may be sent on every stream. */

@@ -9,7 +9,7 @@ export interface RpcServerLimits {
    * still come in the windows of paused streams. Calls beyond it fail.
    */
   readonly bufferedBytesMax: number;
-  /** Bytes of one request stream read ahead of its handler before the stream is paused. */
+  /** Bytes of one request stream read ahead of its handler before the stream is paused; at most half its window. */
   readonly readAheadBytes: number;
   /** Calls at once on one connection; a waiting Execute holds one, so it is above any client's job count. */
   readonly streamsPerSessionMax: number;
@@ -17,16 +17,12 @@ export interface RpcServerLimits {
   readonly sessionsMax: number;
   /** All request headers of a call, names and values and 32 bytes for each. */
   readonly headerBytesMax: number;
-  /** What a client may send on one stream before the server has read any: bandwidth × round trip of one upload. */
-  readonly streamWindowBytes: number;
-  /** A connection with more calls than this has the window below for each, so that many calls do not mean much memory. */
-  readonly crowdedStreams: number;
-  /** With more calls than this on all connections together every connection counts as crowded. */
-  readonly crowdedCalls: number;
-  /** See `crowdedStreams`. */
-  readonly crowdedStreamWindowBytes: number;
-  /** The same as `readAheadBytes`, on a crowded connection. */
-  readonly crowdedReadAheadBytes: number;
+  /** What a client may send on one stream before the server has read any, so that many calls do not mean much memory. */
+  readonly firstWindowBytes: number;
+  /** What it may be ahead by once the server reads: bandwidth × round trip of one upload. */
+  readonly wideWindowBytes: number;
+  /** Calls on all connections together that have the wide window; the others keep the first. */
+  readonly wideStreamsMax: number;
   /** What a client may send on a whole connection before the server has read any. */
   readonly sessionWindowBytes: number;
   /** A connection that has been silent this long is pinged. */
@@ -51,11 +47,9 @@ export const defaultRpcServerLimits: RpcServerLimits = {
   streamsPerSessionMax: 2000,
   sessionsMax: 2000,
   headerBytesMax: 32 * KIB,
-  streamWindowBytes: 1 * MIB,
-  crowdedStreams: 64,
-  crowdedCalls: 256,
-  crowdedStreamWindowBytes: 128 * KIB,
-  crowdedReadAheadBytes: 16 * KIB,
+  firstWindowBytes: 64 * KIB - 1,
+  wideWindowBytes: 1 * MIB,
+  wideStreamsMax: 64,
   sessionWindowBytes: 16 * MIB,
   keepaliveIdleMs: 10_000,
   keepaliveTimeoutMs: 10_000,

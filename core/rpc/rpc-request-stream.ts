@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import type { IngotError } from '../error.ts';
-import type { Http2Connection } from '../http2/http2-connection.ts';
 import type { Http2Stream } from '../http2/http2-stream.ts';
 import type { ByteLoan } from './rpc-byte-budget.ts';
 import type { RawMessage } from './rpc-deframer.ts';
@@ -12,8 +11,7 @@ import type { RequestSink } from './rpc-request-reader.ts';
 export interface RequestStreamOptions<T> {
   readonly stream: Http2Stream;
   readonly loan: ByteLoan;
-  readonly limits: Pick<RpcServerLimits, 'readAheadBytes' | 'crowdedReadAheadBytes' | 'streamWindowBytes'>;
-  readonly connection: Pick<Http2Connection, 'streamWindowBytes'>;
+  readonly limits: Pick<RpcServerLimits, 'readAheadBytes'>;
   readonly decode: (message: RawMessage) => T | Promise<T>;
   /** Told of requests that are no gRPC messages, which ends the call. */
   readonly onMalformed: (error: IngotError) => void;
@@ -107,10 +105,10 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
     return this;
   }
 
+  /** It is paused before its window is opened again, so that one which is not read at all has no more than that. */
   get #readAheadBytes(): number {
-    const { limits, connection } = this.#options;
-    const isCrowded = connection.streamWindowBytes < limits.streamWindowBytes;
-    return isCrowded ? limits.crowdedReadAheadBytes : limits.readAheadBytes;
+    const { limits, stream } = this.#options;
+    return Math.min(limits.readAheadBytes, stream.windowBytes / 2);
   }
 
   #taken(message: RawMessage): void {
@@ -121,9 +119,9 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined>, Re
 
   /** Holds the client back. What it may still send is borrowed first; RESOURCE_EXHAUSTED when there is too little. */
   #pause(): void {
-    const { stream, loan, connection } = this.#options;
+    const { stream, loan } = this.#options;
     if (this.#paused) return;
-    loan.reserve(connection.streamWindowBytes);
+    loan.reserve(stream.receiveWindow);
     this.#paused = true;
     stream.pause();
   }

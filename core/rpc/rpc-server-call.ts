@@ -110,11 +110,6 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     if (this.#requests !== undefined) void this.#run(this.#requests);
   }
 
-  /** The connection it came on. */
-  get connection(): Http2Connection {
-    return this.#options.connection;
-  }
-
   /** Ends the call with this error, whatever its handler does. */
   abort(reason: IngotError): void {
     if (this.#ended) return;
@@ -185,7 +180,6 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
       stream: this.#options.stream,
       loan: this.#loan,
       limits: this.#options.limits,
-      connection: this.#options.connection,
       decode: (message) => (message.compressed ? this.#inflate(message.bytes) : this.#decode(message.bytes)),
       onMalformed: (error) => this.abort(error),
     });

@@ -209,13 +209,11 @@ export class RpcServer implements MetricSource, AsyncDisposable {
       onOver: this.#onCallOver,
     });
     this.#calls.add(call);
-    this.#sessions.callStarted(connection);
     call.start();
   }
 
   #onCallOver = (call: ServerCall): void => {
     if (!this.#calls.delete(call)) return;
-    this.#sessions.callEnded(call.connection);
     if (this.#calls.size === 0) this.#callsOver?.resolve();
   };
 }

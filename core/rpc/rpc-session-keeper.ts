@@ -3,8 +3,6 @@ import type { Logger } from '../log/logger.ts';
 import type { RpcServerLimits } from './rpc-limits.ts';
 
 interface Entry {
-  calls: number;
-  streamWindowBytes: number;
   bytesRead: number;
   heardMs: number;
   pingedMs: number | undefined;
@@ -21,17 +19,13 @@ const LOOKS_PER_IDLE_TIME = 4; // How finely the idle time is seen; one timer lo
 /**
  * The open connections of a server. One that has been silent is pinged, and is destroyed with all its calls when it
  * does not answer, so a client that lost power is noticed within idle + timeout + one look. A slow but living reader
- * answers pings and is left alone; one that does not get its handshake done is not. One with many calls gets small
- * windows for them, and so do all when they have many together.
+ * answers pings and is left alone; one that does not get its handshake done is not.
  */
 export class SessionKeeper {
   readonly #limits: RpcServerLimits;
   readonly #logger: Logger;
   readonly #sessions = new Map<Http2Connection, Entry>();
   readonly #timer: NodeJS.Timeout;
-  /** Of all connections. */
-  #calls = 0;
-  #crowded = false;
   #emptied: PromiseWithResolvers<void> | undefined;
 
   constructor({ limits, logger }: SessionKeeperDependencies) {
@@ -44,8 +38,6 @@ export class SessionKeeper {
 
   add(session: Http2Connection): void {
     this.#sessions.set(session, {
-      calls: 0,
-      streamWindowBytes: this.#limits.streamWindowBytes,
       bytesRead: 0,
       heardMs: session.openedMs,
       pingedMs: undefined,
@@ -53,33 +45,8 @@ export class SessionKeeper {
   }
 
   remove(session: Http2Connection): void {
-    this.#calls -= this.#sessions.get(session)?.calls ?? 0;
     this.#sessions.delete(session);
-    this.#relaxAll();
     if (this.#sessions.size === 0) this.#emptied?.resolve();
-  }
-
-  callStarted(session: Http2Connection): void {
-    const entry = this.#sessions.get(session);
-    if (entry === undefined) return;
-    entry.calls++;
-    this.#calls++;
-    const { crowdedStreams, crowdedCalls, crowdedStreamWindowBytes } = this.#limits;
-    if (!this.#crowded && this.#calls > crowdedCalls) {
-      this.#crowded = true;
-      for (const [other, its] of this.#sessions) setStreamWindow(other, its, crowdedStreamWindowBytes);
-    } else if (this.#crowded || entry.calls > crowdedStreams) {
-      setStreamWindow(session, entry, crowdedStreamWindowBytes);
-    }
-  }
-
-  callEnded(session: Http2Connection): void {
-    const entry = this.#sessions.get(session);
-    if (entry === undefined) return;
-    entry.calls--;
-    this.#calls--;
-    if (this.#crowded) this.#relaxAll();
-    else this.#relax(session, entry);
   }
 
   /** Tells every client to open no more calls here (GOAWAY), and closes the connections whose calls are over. */
@@ -98,19 +65,6 @@ export class SessionKeeper {
   destroy(): void {
     clearInterval(this.#timer);
     for (const session of [...this.#sessions.keys()]) session.destroy();
-  }
-
-  /** Well below the number that made its windows small, so that they do not change to and fro. */
-  #relax(session: Http2Connection, entry: Entry): void {
-    const { crowdedStreams, streamWindowBytes } = this.#limits;
-    if (entry.calls < crowdedStreams / 2) setStreamWindow(session, entry, streamWindowBytes);
-  }
-
-  /** The same for all of them. */
-  #relaxAll(): void {
-    if (!this.#crowded || this.#calls >= this.#limits.crowdedCalls / 2) return;
-    this.#crowded = false;
-    for (const [session, entry] of this.#sessions) this.#relax(session, entry);
   }
 
   #look(): void {
@@ -140,9 +94,4 @@ export class SessionKeeper {
     this.#logger.warn({ peer: session.peer, silentMs: Math.round(nowMs - heardMs) }, message);
     session.destroy();
   }
-}
-
-function setStreamWindow(session: Http2Connection, entry: Entry, bytes: number): void {
-  // One change at a time: a client that acknowledges none must not fill the list of those that wait.
-  if (entry.streamWindowBytes !== bytes && session.setStreamWindow(bytes)) entry.streamWindowBytes = bytes;
 }

@@ -10,7 +10,9 @@ export function transportLimits(limits: RpcServerLimits): Http2Limits {
   return {
     streamsMax: limits.streamsPerSessionMax,
     headerBytesMax: limits.headerBytesMax,
-    streamWindowBytes: limits.streamWindowBytes,
+    firstWindowBytes: limits.firstWindowBytes,
+    wideWindowBytes: limits.wideWindowBytes,
+    wideStreamsMax: limits.wideStreamsMax,
     connectionWindowBytes: limits.sessionWindowBytes,
     resets: { burst: limits.resetBurst, perSecond: limits.resetsPerSecond },
     idleFrames: IDLE_FRAMES,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { encodeHeaders } from '../../core/http2/hpack-encoder.ts';
 import type { Http2Connection } from '../../core/http2/http2-connection.ts';
 import type { Http2Limits } from '../../core/http2/http2-limits.ts';
 import { Http2Server, type Http2ServerDependencies } from '../../core/http2/http2-server.ts';
@@ -163,7 +164,9 @@ export interface BareServer extends AsyncDisposable {
 const LIMITS: Http2Limits = {
   streamsMax: 100,
   headerBytesMax: 4096,
-  streamWindowBytes: 100_000,
+  firstWindowBytes: 100_000,
+  wideWindowBytes: 100_000,
+  wideStreamsMax: 100,
   connectionWindowBytes: 1_000_000,
   resets: { burst: 1000, perSecond: 100 },
   idleFrames: { burst: 1000, perSecond: 100 },
@@ -212,3 +215,27 @@ export async function startBare(
     },
   };
 }
+
+export const END_STREAM = 1;
+export const END_HEADERS = 4;
+export const headers = encodeHeaders([[':status', '200']]);
+export const trailers = encodeHeaders([['grpc-status', '0']]);
+
+/** Answers a stream with these pieces. */
+export const answerOf =
+  (...parts: readonly Buffer[]) =>
+  (stream: Http2Stream): void => {
+    stream.respond(headers);
+    stream.end(parts, trailers, { reset: false });
+  };
+/** HEADERS that begin a stream. */
+export const open = (stream: number, endStream = true, block = request()): Buffer =>
+  frame(TYPE.headers, END_HEADERS | (endStream ? END_STREAM : 0), stream, block);
+/** What the payload of a stream was. */
+export const dataOf = (client: FrameClient, stream: number): Buffer =>
+  Buffer.concat(
+    client
+      .of(TYPE.data)
+      .filter((each) => each.stream === stream)
+      .map(({ payload }) => payload),
+  );

@@ -1,39 +1,24 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { encodeHeaders } from '../../../core/http2/hpack-encoder.ts';
 import type { Http2Stream } from '../../../core/http2/http2-stream.ts';
 import {
+  answerOf,
+  dataOf,
+  END_HEADERS,
+  END_STREAM,
   FrameClient,
   frame,
+  headers,
   literal,
+  open,
   request,
   setting,
   startBare,
   TYPE,
+  trailers,
   uint32,
 } from '../../setup/frame-client.ts';
-
-const END_STREAM = 1;
-const END_HEADERS = 4;
-const headers = encodeHeaders([[':status', '200']]);
-const trailers = encodeHeaders([['grpc-status', '0']]);
-
-const answerOf =
-  (...parts: readonly Buffer[]) =>
-  (stream: Http2Stream): void => {
-    stream.respond(headers);
-    stream.end(parts, trailers, { reset: false });
-  };
-const open = (stream: number, endStream = true, block = request()): Buffer =>
-  frame(TYPE.headers, END_HEADERS | (endStream ? END_STREAM : 0), stream, block);
-const dataOf = (client: FrameClient, stream: number): Buffer =>
-  Buffer.concat(
-    client
-      .of(TYPE.data)
-      .filter((each) => each.stream === stream)
-      .map(({ payload }) => payload),
-  );
 
 describe('Http2Connection, answering', () => {
   it('sends all answers of one turn in one piece', async () => {
@@ -47,37 +32,6 @@ describe('Http2Connection, answering', () => {
     expect(chunks).toBe(1);
     expect(dataOf(client, 39)).toEqual(Buffer.from('hello'));
     expect(client.of(TYPE.headers).at(-1)).toMatchObject({ flags: END_STREAM | END_HEADERS, stream: 39 });
-  });
-
-  it('sends no more than the windows of the stream and of the connection', async () => {
-    const body = Buffer.from('0123456789'.repeat(7000));
-    await using server = await startBare(answerOf(body));
-    using client = await FrameClient.connect(server.port, setting(4, 10));
-    client.send(open(1));
-    await client.settled();
-    expect(dataOf(client, 1)).toEqual(body.subarray(0, 10));
-    client.send(frame(TYPE.windowUpdate, 0, 1, uint32(100_000)));
-    await client.settled();
-    await expect.poll(() => dataOf(client, 1).equals(body.subarray(0, 65_535))).toBe(true);
-    client.send(frame(TYPE.windowUpdate, 0, 0, uint32(1)));
-    await expect.poll(() => dataOf(client, 1).length).toBe(65_536);
-    client.send(frame(TYPE.windowUpdate, 0, 0, uint32(10_000)));
-    await expect.poll(() => client.of(TYPE.headers)).toHaveLength(2);
-    expect(dataOf(client, 1).equals(body)).toBe(true);
-    expect(client.of(TYPE.data).every(({ payload }) => payload.length <= 16_384)).toBe(true);
-  });
-
-  it('follows SETTINGS that change the windows of open streams, below zero as well', async () => {
-    await using server = await startBare(answerOf(Buffer.alloc(100)));
-    using client = await FrameClient.connect(server.port, setting(4, 30));
-    client.send(open(1));
-    await client.settled();
-    client.send(frame(TYPE.settings, 0, 0, setting(4, 20)));
-    client.send(frame(TYPE.windowUpdate, 0, 1, uint32(10)));
-    await client.settled();
-    expect(dataOf(client, 1)).toHaveLength(30);
-    client.send(frame(TYPE.settings, 0, 0, setting(4, 90)));
-    await expect.poll(() => dataOf(client, 1).length).toBe(100);
   });
 
   it('gives each stream a frame in turn', async () => {
@@ -231,43 +185,6 @@ describe('Http2Connection, receiving', () => {
     expect(more?.payload.readUInt32BE(0)).toBeGreaterThanOrEqual(50_000);
   });
 
-  it('opens the window of a stream again only while it is not paused, and resets it when its client ignores that', async () => {
-    await using server = await startBare();
-    using client = await FrameClient.connect(server.port);
-    const send = async (stream: number, count: number): Promise<void> => {
-      for (let sent = 0; sent < count; sent++) client.send(frame(TYPE.data, 0, stream, Buffer.alloc(60_000)));
-      await client.settled();
-    };
-    client.send(open(1, false));
-    await send(1, 3);
-    expect(server.received.get(1)).toHaveLength(180_000);
-    server.streams[0]?.pause();
-    await send(1, 1);
-    expect(client.resetCode(1)).toBeUndefined();
-    server.streams[0]?.resume();
-    await send(1, 1);
-    expect(client.resetCode(1)).toBeUndefined();
-    server.streams[0]?.pause();
-    await send(1, 2);
-    expect(client.resetCode(1)).toBe(3);
-    expect(server.gone).toHaveLength(1);
-  });
-
-  it('ends the connection of a client that ignores its window', async () => {
-    await using server = await startBare(undefined, {
-      connectionWindowBytes: 65_535,
-      streamWindowBytes: 2 ** 20,
-    });
-    using client = await FrameClient.connect(server.port);
-    client.send(open(1, false), frame(TYPE.data, 0, 1, Buffer.alloc(60_000)).subarray(0, 30_000));
-    await sleep(20);
-    client.socket.destroy();
-    using greedy = await FrameClient.connect(server.port);
-    greedy.send(open(1, false), frame(TYPE.data, 0, 1, Buffer.alloc(65_536)));
-    expect(await greedy.goAwayCode()).toBe(3);
-    expect(server.errors.at(-1)).toBe('the client sends more than the window of the connection');
-  });
-
   it('tells a stream that its client has reset it, or that the connection is lost', async () => {
     await using server = await startBare();
     using client = await FrameClient.connect(server.port);
@@ -310,24 +227,6 @@ describe('Http2Connection, receiving', () => {
     await client.settled();
     expect(client.of(TYPE.reset).map(({ stream }) => stream)).toEqual([5]);
     expect(client.resetCode(5)).toBe(7);
-  });
-
-  it('tells the client of smaller windows, and counts by them from its acknowledgement on', async () => {
-    await using server = await startBare();
-    using client = await FrameClient.connect(server.port);
-    client.send(open(1, false));
-    await client.settled();
-    const [connection] = server.connections;
-    expect(connection?.setStreamWindow(1000)).toBe(true);
-    expect(connection?.setStreamWindow(2000)).toBe(false);
-    client.send(frame(TYPE.data, 0, 1, Buffer.alloc(40_000)));
-    await client.settled();
-    client.send(frame(TYPE.settings, 1, 0), open(3, false), frame(TYPE.data, 0, 3, Buffer.alloc(1001)));
-    await client.settled();
-    expect(client.of(TYPE.settings).map(({ payload }) => payload.toString('hex'))).toContain('0004000003e8');
-    expect(client.resetCode(1)).toBeUndefined();
-    expect(client.resetCode(3)).toBe(3);
-    expect(connection?.streamWindowBytes).toBe(1000);
   });
 });
 
