@@ -30,7 +30,7 @@ describe('RpcServer, flow control', () => {
     const count = 256;
     for (let sent = 0; sent < count; sent++) call.stream.write(chunk(size));
     call.stream.end();
-    // The stream's window is 128 KiB: of 16 MiB, most stay with the client until the handler reads.
+    // The stream's window is 64 KiB: of 16 MiB, most stay with the client until the handler reads.
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(call.stream.writableLength).toBeGreaterThan(size * (count - 4));
     release.resolve();
@@ -98,7 +98,7 @@ describe('RpcServer, flow control', () => {
   it('ends a stream that it would have to pause without the memory for its window', async () => {
     await using echo = await startEcho(
       { upload: () => new Promise(() => undefined) },
-      { readAheadBytes: 1000, bufferedBytesMax: 128 * 1024 - 1 },
+      { readAheadBytes: 1000, firstWindowBytes: 100_000, bufferedBytesMax: 99_999 },
     );
     using client = new RawClient(echo.port);
     const call = client.open(UPLOAD);
@@ -106,7 +106,7 @@ describe('RpcServer, flow control', () => {
     expect(await call.answer).toMatchObject({
       grpcStatus: '8',
       message: expect.stringMatching(
-        /^Buffer a request: calls hold \d+ bytes of messages, the limit is 131071$/,
+        /^Buffer a request: calls hold \d+ bytes of messages, the limit is 99999$/,
       ),
     });
   });

@@ -110,7 +110,7 @@ describe('RpcServer, a request stream that ends', () => {
     });
     using client = await RawFrames.connect(echo.port);
     const call = client.open(UPLOAD);
-    for (let sent = 0; sent < 8; sent++) client.data(call, chunk(16_000));
+    for (let sent = 0; sent < 4; sent++) client.data(call, chunk(16_000));
     const signal = await seen.promise;
     await new Promise((resolve) => setTimeout(resolve, 50));
     client.reset(call, 0);
