@@ -1,7 +1,9 @@
 import { Compressor_Value } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Any } from '../proto/gen/google/protobuf/any.ts';
+import { Code } from '../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure, RetryInfo } from '../proto/gen/google/rpc/error_details.ts';
 import type { Digest } from './digest.ts';
+import type { IngotError } from './error.ts';
 import { formatReadName } from './resource-name.ts';
 import type { MessageCodec } from './rpc/rpc-service.ts';
 
@@ -43,6 +45,17 @@ export function retryInfo(delayMs: number): Any {
   const seconds = Math.floor(wholeMs / 1000);
   const nanos = (wholeMs % 1000) * 1e6;
   return packAny(RetryInfo, RETRY_INFO_TYPE, { retryDelay: { seconds, nanos } });
+}
+
+/** How long a client is to wait for what is away, where who reports it knows no better. */
+const RETRY_DELAY_MS = 1000;
+const retrySoon = retryInfo(RETRY_DELAY_MS);
+
+/** The details of an error that a client gets to see: UNAVAILABLE always says when to try again. */
+export function detailsForClient({ code, details }: IngotError): readonly Any[] {
+  const isComplete =
+    code !== Code.UNAVAILABLE || details.some(({ typeUrl }) => typeUrl === retrySoon.typeUrl);
+  return isComplete ? details : [...details, retrySoon];
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -3,7 +3,7 @@ import { Code, codeToJSON } from '../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
 import { Status } from '../../proto/gen/google/rpc/status.ts';
 import { IngotError } from '../error.ts';
-import { PRECONDITION_FAILURE_TYPE, packAny, unpackAny } from '../error-details.ts';
+import { detailsForClient, PRECONDITION_FAILURE_TYPE, packAny, unpackAny } from '../error-details.ts';
 
 /** Trailer with the whole google.rpc.Status, details included. */
 export const STATUS_DETAILS_TRAILER = 'grpc-status-details-bin';
@@ -28,9 +28,10 @@ export function statusTrailers(error: IngotError | undefined): StatusTrailers {
     'grpc-status': String(code),
     'grpc-message': encodeMessage(error.message),
   };
-  if (error.details.length > 0) {
+  const details = detailsForClient(error);
+  if (details.length > 0) {
     const message = error.message.slice(0, DETAILS_MESSAGE_LENGTH_MAX);
-    const status = Status.encode({ code, message, details: fitDetails(error.details) }).finish();
+    const status = Status.encode({ code, message, details: fitDetails(details) }).finish();
     trailers[STATUS_DETAILS_TRAILER] = Buffer.from(status).toString('base64').replace(/=+$/, '');
   }
   return trailers;

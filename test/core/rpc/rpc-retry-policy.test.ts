@@ -16,8 +16,16 @@ describe('retryDelayMs', () => {
     expect(delays(unavailable(''), 0)).toEqual([50, 100, 200, 400, 500, undefined]);
   });
 
-  it('waits as long as the server asks', () => {
+  it('waits as long as the server asks, or its own backoff when that is longer', () => {
     expect(delays(unavailable('', { details: [retryInfo(12_345)] }), 0.5)[0]).toBe(12_345);
+    expect(delays(unavailable('', { details: [retryInfo(300)] }), 1)).toEqual([
+      300,
+      300,
+      400,
+      800,
+      1000,
+      undefined,
+    ]);
   });
 
   it('does not retry after anything but UNAVAILABLE', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IngotError, invalidArgument } from '../../../core/error.ts';
+import { IngotError, invalidArgument, unavailable } from '../../../core/error.ts';
 import { PRECONDITION_FAILURE_TYPE, packAny, retryInfo, unpackAny } from '../../../core/error-details.ts';
 import { errorFromStatus, statusTrailers } from '../../../core/rpc/rpc-status.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
@@ -63,6 +63,17 @@ describe('statusTrailers', () => {
         },
       ),
     );
+  });
+
+  it('says when to try again with every UNAVAILABLE', () => {
+    expect(parse(statusTrailers(unavailable('away'))).details).toEqual([retryInfo(1000)]);
+    expect(parse(statusTrailers(unavailable('away', { details: [retryInfo(70)] }))).details).toEqual([
+      retryInfo(70),
+    ]);
+    expect(parse(statusTrailers(unavailable('away', { details: [violations(1)] }))).details).toEqual([
+      violations(1),
+      retryInfo(1000),
+    ]);
   });
 
   it('does not send a code that is none', () => {
