@@ -139,6 +139,11 @@ export class DiskBlobStore implements AsyncDisposable {
     return view;
   }
 
+  /** Those of all instances. */
+  get instanceNames(): readonly string[] {
+    return this.#parts.instances.names;
+  }
+
   /** What it holds, and what became of blobs since start. */
   get stats(): DiskStoreStats {
     const { files, index, leases, segments, storedBytes } = this.#parts;

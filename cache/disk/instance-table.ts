@@ -50,6 +50,11 @@ export class InstanceTable {
     return new InstanceTable(folder, names);
   }
 
+  /** All names that something was stored under. */
+  get names(): readonly string[] {
+    return [...this.#numbers.keys()];
+  }
+
   /** The name's number, or undefined for one under which nothing was ever stored. */
   numberOf(name: string): number | undefined {
     return this.#numbers.get(name);

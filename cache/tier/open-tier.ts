@@ -18,7 +18,7 @@ import { ObjectNames } from './object-names.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { PendingUpload } from './pending-upload.ts';
 import { ResultTier } from './result-tier.ts';
-import type { TierAddress, TierConfig } from './tier-config.ts';
+import { TIER_FOLDER, type TierAddress, type TierConfig } from './tier-config.ts';
 import { tierMetrics } from './tier-metrics.ts';
 import { newTierNumbers, type TierStatus } from './tier-numbers.ts';
 import { TieredActionCache } from './tiered-action-cache.ts';
@@ -30,7 +30,7 @@ import { UploadQueue, type UploadTask } from './upload-queue.ts';
 
 /** What lies in front of a tier, and where its queue is kept. */
 export interface TierSurroundings {
-  /** The cache's; pending uploads are in `tier-v1` below it. */
+  /** The cache's; pending uploads are in {@link TIER_FOLDER} below it. */
   readonly folder: string;
   /** The local blobs of an instance. */
   localBlobs(instanceName: string): BlobStore;
@@ -75,7 +75,7 @@ export async function openTier(
   const flights = new BlobFlights({ tier, logger });
   const records = lifecycle.use(
     'pending uploads',
-    await LevelRecords.open({ folder: join(folder, 'tier-v1'), logger }),
+    await LevelRecords.open({ folder: join(folder, TIER_FOLDER), logger }),
   );
   const pins = new UploadPins({ localBlobs, leaseMs: surroundings.invocationTtlMs });
   const uploads = await UploadQueue.open({

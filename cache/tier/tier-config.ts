@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { byteSize, count, duration } from '../../core/config/config-values.ts';
 
+/** In the cache's folder, with the queue of uploads; it is there once the cache had a tier. */
+export const TIER_FOLDER = 'tier-v1';
+
 /** Where a tier's objects are. */
 export interface TierAddress {
   readonly bucket: string;

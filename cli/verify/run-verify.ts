@@ -32,9 +32,14 @@ export async function runVerify(
       printer.note(`${formatBytes(readBytes)} of ${formatBytes(totalBytes)} read`);
     },
   });
-  const { blobs, bytes, results, problems } = report;
+  const { blobs, bytes, results, resultsElsewhere, problems } = report;
   for (const problem of problems.slice(0, SHOWN_MAX)) printer.line(problem);
   if (problems.length > SHOWN_MAX) printer.line(`and ${problems.length - SHOWN_MAX} more`);
+  if (resultsElsewhere > 0) {
+    printer.line(
+      `${resultsElsewhere} results name blobs that are not here; the object store was not asked for them`,
+    );
+  }
   const seen = `${blobs} blobs (${formatBytes(bytes)}) and ${results} action results`;
   const outcome =
     problems.length === 0 ? 'all is well' : `${problems.length} problems${repair ? ', repaired' : ''}`;

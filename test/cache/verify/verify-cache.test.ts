@@ -1,4 +1,4 @@
-import { truncate, writeFile } from 'node:fs/promises';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LevelActionCache } from '../../../cache/actions/level-action-cache.ts';
@@ -63,7 +63,13 @@ async function stoppedCache({ withTreeHole = false } = {}) {
 describe('verifyCache', () => {
   it('finds nothing wrong with a sound cache', async () => {
     await using cache = await stoppedCache();
-    expect(await cache.verify()).toEqual({ blobs: 51, bytes: 500_000, results: 51, problems: [] });
+    expect(await cache.verify()).toEqual({
+      blobs: 51,
+      bytes: 500_000,
+      results: 51,
+      resultsElsewhere: 0,
+      problems: [],
+    });
   });
 
   it('names damaged blobs and the results that lack them, changes nothing, and repairs when asked to', async () => {
@@ -79,7 +85,13 @@ describe('verifyCache', () => {
     ].sort();
     for (const _time of [1, 2]) expect([...(await cache.verify()).problems].sort()).toEqual(expected);
     expect((await cache.verify(true)).problems).toHaveLength(4);
-    expect(await cache.verify()).toEqual({ blobs: 49, bytes: 196_000, results: 49, problems: [] });
+    expect(await cache.verify()).toEqual({
+      blobs: 49,
+      bytes: 196_000,
+      results: 49,
+      resultsElsewhere: 0,
+      problems: [],
+    });
   });
 
   it('names a file that was cut off, and takes it out only when asked to', async () => {
@@ -106,9 +118,25 @@ describe('verifyCache', () => {
     ]);
   });
 
+  it('leaves results whose blobs may be in the object store behind the cache', async () => {
+    await using cache = await stoppedCache();
+    await mkdir(join(cache.folder, 'tier-v1'));
+    const file = cache.blobs[50]!;
+    await damageStoredBlob(cache.folder, file.digest);
+    const repaired = await cache.verify(true);
+    expect(repaired).toMatchObject({
+      results: 51,
+      resultsElsewhere: 1,
+      problems: [expect.stringContaining('taken out')],
+    });
+    expect(await cache.verify()).toMatchObject({ results: 51, resultsElsewhere: 1, problems: [] });
+  });
+
   it('names lists whose chunks make another blob, and drops them when asked to', async () => {
     await using cache = await stoppedCache();
     const claimed = sampleBlob(3_000_000, 8888).digest;
+    const claimedInTeam = sampleBlob(3_000_000, 8890).digest;
+    const inTeam = sampleBlob(4000, 8891);
     {
       await using records = await LevelRecords.open({
         folder: join(cache.folder, 'ac-v1'),
@@ -118,12 +146,23 @@ describe('verifyCache', () => {
       const [first, second] = [cache.blobs[0]!.digest, cache.blobs[50]!.digest];
       await lists.put(claimed, { chunks: [first, second], chunkingFunction: 0 });
       // Its chunk is gone, as eviction may have it at any time.
+      // And one of another instance.
+      await using disk = await DiskBlobStore.open({
+        folder: cache.folder,
+        logger: silentLogger,
+        recentBlobBytes: 0,
+        invocationTtlMs: 1000,
+      });
+      await disk.forInstance('team').write(inTeam.digest, bytesOf(inTeam.bytes));
+      await lists.put(claimedInTeam, { chunks: [inTeam.digest], chunkingFunction: 0 });
       const gone = { chunks: [sampleBlob(5, 7778).digest], chunkingFunction: 0 as const };
       await lists.put(sampleBlob(3_000_000, 8889).digest, gone);
     }
-    const wrong = `the chunks listed for blob ${claimed} make another one`;
-    expect((await cache.verify()).problems).toEqual([wrong]);
-    expect((await cache.verify(true)).problems).toEqual([wrong]);
+    const wrong = [claimed, claimedInTeam].map(
+      (digest) => `the chunks listed for blob ${digest} make another one`,
+    );
+    expect((await cache.verify()).problems).toEqual(wrong);
+    expect((await cache.verify(true)).problems).toEqual(wrong);
     expect((await cache.verify()).problems).toEqual([]);
   });
 
