@@ -7,7 +7,8 @@ const GIB = 2 ** 30;
 
 /** A blob must fit one of the 38 blocks, so a blob of 2 GiB asks for this much; the file is sparse. */
 const CAS_BYTES = 100 * GIB;
-const CAS_INDEX_BYTES = 64 * MIB;
+/** Room for many times what the load uploads: when it is fuller it gives up entries, and with them blobs. */
+const CAS_INDEX_BYTES = 512 * MIB;
 const AC_BYTES = 100 * MIB;
 const AC_INDEX_BYTES = MIB;
 
