@@ -34,6 +34,9 @@ export interface WholeBlob {
 /** What became of one of several writes: why it failed, or undefined when the blob is durable. */
 export type WriteOutcome = IngotError | undefined;
 
+/** What became of one of several reads: the bytes, undefined when the blob is absent, or why it failed. */
+export type ReadOutcome = Uint8Array | IngotError | undefined;
+
 /**
  * Bytes by their digest. The empty blob is always present. Implementations are bare; verifying, limiting,
  * metering and the like are decorators on this interface.
@@ -50,6 +53,12 @@ export interface BlobStore {
     range?: ByteRange,
     options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * As `read` of the whole of each, with the outcomes in order; rejects only for what concerns them all. A store has it
+   * that has many in memory and so needs no promise for each; call it through `readAll` of cache/blobs, with blobs that
+   * fit in memory together.
+   */
+  readAll?(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]>;
   /**
    * Stores the blob; resolves when it is durable. INVALID_ARGUMENT when the bytes are not the digest's, and
    * then nothing is kept. When the blob is present already it may resolve without reading `source` to its end.

@@ -6,10 +6,12 @@ import type {
   BlobOptions,
   BlobStore,
   ByteRange,
+  ReadOutcome,
   WholeBlob,
   WriteAllOptions,
   WriteOutcome,
 } from '../blob-store.ts';
+import { readAll } from '../blobs/read-all.ts';
 import { writeAll } from '../blobs/write-all.ts';
 
 /** What an {@link AuthorisedBlobStore} is made of. */
@@ -40,6 +42,15 @@ export class AuthorisedBlobStore implements BlobStore {
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     requireRight(this.#caller, ['read'], 'read a blob');
     return this.#inner.read(digest, range, options);
+  }
+
+  async readAll(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]> {
+    try {
+      requireRight(this.#caller, ['read'], 'read a blob');
+    } catch (error) {
+      return digests.map(() => toIngotError(error));
+    }
+    return readAll(this.#inner, digests, options);
   }
 
   /** No async function: thousands of small writes wait at once, and each such layer is kept for each of them. */

@@ -5,11 +5,13 @@ import type {
   BlobOptions,
   BlobStore,
   ByteRange,
+  ReadOutcome,
   WholeBlob,
   WriteAllOptions,
   WriteOutcome,
 } from '../blob-store.ts';
 import { spanOf } from './byte-range.ts';
+import { readAll, readEach } from './read-all.ts';
 import { writeAll, writeEach } from './write-all.ts';
 
 /** Answers for the empty blob, which REAPI says is always present, so that the store behind never meets it. */
@@ -34,6 +36,12 @@ export class EmptyBlobStore implements BlobStore {
     options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     return digest.isEmpty ? readEmpty(digest, range) : this.#inner.read(digest, range, options);
+  }
+
+  readAll(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]> {
+    return digests.some((digest) => digest.isEmpty)
+      ? readEach(this, digests, options)
+      : readAll(this.#inner, digests, options);
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {

@@ -4,10 +4,12 @@ import type {
   BlobOptions,
   BlobStore,
   ByteRange,
+  ReadOutcome,
   WholeBlob,
   WriteAllOptions,
   WriteOutcome,
 } from '../blob-store.ts';
+import { readAll } from './read-all.ts';
 import { writeAll, writeEach } from './write-all.ts';
 
 /** What a {@link SizeLimitedBlobStore} depends on. */
@@ -37,6 +39,10 @@ export class SizeLimitedBlobStore implements BlobStore {
     options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     return this.#inner.read(digest, range, options);
+  }
+
+  readAll(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]> {
+    return readAll(this.#inner, digests, options);
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {

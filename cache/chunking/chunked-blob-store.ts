@@ -6,11 +6,13 @@ import type {
   BlobOptions,
   BlobStore,
   ByteRange,
+  ReadOutcome,
   WholeBlob,
   WriteAllOptions,
   WriteOutcome,
 } from '../blob-store.ts';
 import { type ByteSpan, spanOf } from '../blobs/byte-range.ts';
+import { readAll, readEach } from '../blobs/read-all.ts';
 import { writeAll, writeEach } from '../blobs/write-all.ts';
 import type { ChunkList } from './chunk-list.ts';
 import type { ChunkLists } from './chunk-lists.ts';
@@ -64,6 +66,12 @@ export class ChunkedBlobStore implements BlobStore {
     return this.#isListed(digest)
       ? this.#readListedOrWhole(digest, range, options)
       : this.#inner.read(digest, range, options);
+  }
+
+  readAll(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]> {
+    return digests.some((digest) => this.#isListed(digest))
+      ? readEach(this, digests, options)
+      : readAll(this.#inner, digests, options);
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {

@@ -6,11 +6,19 @@ import { retryInfo } from '../../core/error-details.ts';
 import { type FailPoints, noFailPoints } from '../../core/fail-point.ts';
 import { fileError } from '../../core/file-error.ts';
 import type { Logger } from '../../core/log/logger.ts';
-import type { BlobOptions, ByteRange, WholeBlob, WriteAllOptions, WriteOutcome } from '../blob-store.ts';
+import type {
+  BlobOptions,
+  ByteRange,
+  ReadOutcome,
+  WholeBlob,
+  WriteAllOptions,
+  WriteOutcome,
+} from '../blob-store.ts';
 import { blobFileFailPoints } from '../blobs/blob-files.ts';
 import type { IngestOptions } from '../blobs/blob-ingest.ts';
 import type { BlobHash } from '../blobs/blob-lookup.ts';
 import { spanOf } from '../blobs/byte-range.ts';
+import { readEach } from '../blobs/read-all.ts';
 import { IN_FILE } from './blob-index.ts';
 import { BlobUses } from './blob-uses.ts';
 import { DiskParts } from './disk-parts.ts';
@@ -203,6 +211,34 @@ export class DiskBlobStore implements AsyncDisposable {
     // Somebody deleted it.
     if (source === undefined && (await files.sizeOf(digest)) === undefined) fileBlobs.forget(digest);
     return source;
+  }
+
+  /** As BlobStore's `readAll`, for the instance: what is in memory without a promise for each. */
+  async readAll(
+    instance: number | undefined,
+    digests: readonly Digest[],
+    options: BlobOptions = {},
+  ): Promise<readonly ReadOutcome[]> {
+    this.#checkOpen();
+    throwIfOver(options);
+    const { index, segments } = this.#parts;
+    const uses = this.#usesBy(options);
+    const outcomes: ReadOutcome[] = [];
+    const others: number[] = [];
+    for (const [at, digest] of digests.entries()) {
+      const id = instance === undefined ? -1 : this.#parts.visible(instance, digest);
+      const recent = id < 0 || index.segmentOf(id) === IN_FILE ? undefined : segments.recent(id, digest);
+      outcomes.push(recent);
+      if (recent !== undefined) uses.note(id, digest);
+      else if (id >= 0) others.push(at);
+    }
+    const store = { read: (digest: Digest) => this.read(instance, digest, undefined, options) };
+    const rest = await readEach(
+      store,
+      others.map((at) => digests[at] as Digest),
+    );
+    for (const [index, at] of others.entries()) outcomes[at] = rest[index];
+    return outcomes;
   }
 
   /** As BlobStore's `write`, for the instance. */

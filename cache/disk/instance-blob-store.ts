@@ -3,6 +3,7 @@ import type {
   BlobOptions,
   BlobStore,
   ByteRange,
+  ReadOutcome,
   WholeBlob,
   WriteAllOptions,
   WriteOutcome,
@@ -39,6 +40,10 @@ export class InstanceBlobStore implements BlobStore, BlobLookup, BlobIngest {
     options?: BlobOptions,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     return this.#store.read(this.#known(), digest, range, options);
+  }
+
+  readAll(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]> {
+    return this.#store.readAll(this.#known(), digests, options);
   }
 
   write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {

@@ -113,6 +113,11 @@ export class SegmentBlobs implements AsyncDisposable {
     return this.#readChecked(id, digest, { start, end });
   }
 
+  /** A copy of the whole, when it is in this process's memory since it was checked. */
+  recent(id: number, { sizeBytes }: Digest): Buffer | undefined {
+    return this.#ring.get(this.#index.ringOf(id), 0, sizeBytes);
+  }
+
   /** Hashes a blob where it is; false when it is damaged, and then it is taken out unless it is to be kept. */
   async check(
     digest: Digest,

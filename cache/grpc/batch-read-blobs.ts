@@ -1,15 +1,18 @@
 import { Digest } from '../../core/digest.ts';
-import { invalidArgument, notFound } from '../../core/error.ts';
-import { inSlices } from '../../core/in-slices.ts';
-import { collectBytes, WholeBytes } from '../../core/streams.ts';
+import { IngotError, invalidArgument, notFound, toIngotError } from '../../core/error.ts';
+import { collectBytes } from '../../core/streams.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 import {
   type BatchReadBlobsRequest,
   type BatchReadBlobsResponse,
   type BatchReadBlobsResponse_Response,
   Compressor_Value,
+  type DigestFunction_Value,
+  type Digest as DigestMessage,
 } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobOptions, BlobStore } from '../blob-store.ts';
-import type { CompressedForms, StoredBlob } from '../compression/compressed-forms.ts';
+import { readAll } from '../blobs/read-all.ts';
+import type { CompressedForms } from '../compression/compressed-forms.ts';
 import { frameBytesMax } from '../compression/zstd-format.ts';
 import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX, RESPONSE_BYTES_MAX } from './cache-limits.ts';
@@ -44,41 +47,78 @@ export async function batchReadBlobs(
     );
   }
   const isZstdWanted = acceptableCompressors.includes(Compressor_Value.ZSTD);
-  const responses = await inSlices(digests, READS_AT_ONCE, async (message) => {
-    try {
-      const digest = Digest.fromMessage(message, digestFunction);
-      if (isZstdWanted) {
-        return { digest, ...(await readEncoded({ digest, store }, forms, options)), status: okStatus };
-      }
-      const source = await store.read(digest, undefined, options);
-      const data = source instanceof WholeBytes ? source.bytes : await bytesOf(digest, source);
-      return { digest, data, status: okStatus, compressor: Compressor_Value.IDENTITY };
-    } catch (error) {
-      return {
-        digest: message,
-        data: NO_BYTES,
-        status: statusOf(error),
-        compressor: Compressor_Value.IDENTITY,
-      };
-    }
-  });
+  const read = isZstdWanted ? readEncoded : readPlain;
+  const responses: BatchReadBlobsResponse_Response[] = [];
+  const slice = new TimeSlice();
+  for (let start = 0; start < digests.length; start += READS_AT_ONCE) {
+    const some = digests.slice(start, start + READS_AT_ONCE);
+    responses.push(
+      ...(await readSome(some, digestFunction, (known) => read(known, { store, forms }, options))),
+    );
+    await slice.pause();
+  }
   return { responses };
 }
 
-async function bytesOf(digest: Digest, source: AsyncIterable<Uint8Array> | undefined): Promise<Uint8Array> {
-  if (source === undefined) throw notFound(`blob ${digest} is not here`);
-  return collectBytes(source, { bytesMax: digest.sizeBytes, what: `blob ${digest}` });
+/** What an answer says of a blob it has. */
+type Payload = Pick<BatchReadBlobsResponse_Response, 'data' | 'compressor'>;
+
+/** The answers to some digests, of which the well-formed are read. */
+async function readSome(
+  messages: readonly DigestMessage[],
+  digestFunction: DigestFunction_Value,
+  read: (digests: readonly Digest[]) => Promise<readonly (Payload | IngotError | undefined)[]>,
+): Promise<BatchReadBlobsResponse_Response[]> {
+  const parsed = messages.map((message) => parse(message, digestFunction));
+  const digests = parsed.filter((digest) => digest instanceof Digest);
+  const outcomes = (await read(digests)).values();
+  return parsed.map((digest, at) => {
+    if (!(digest instanceof Digest)) return failed(messages[at], digest);
+    const outcome = outcomes.next().value ?? notFound(`blob ${digest} is not here`);
+    if (outcome instanceof IngotError) return failed(digest, outcome);
+    return { digest, data: outcome.data, status: okStatus, compressor: outcome.compressor };
+  });
 }
 
-/** The blob compressed where that pays. */
-async function readEncoded(
-  blob: StoredBlob,
-  forms: CompressedForms,
+function parse(message: DigestMessage, digestFunction: DigestFunction_Value): Digest | IngotError {
+  try {
+    return Digest.fromMessage(message, digestFunction);
+  } catch (error) {
+    return toIngotError(error);
+  }
+}
+
+function failed(digest: DigestMessage | undefined, error: IngotError): BatchReadBlobsResponse_Response {
+  return { digest, data: NO_BYTES, status: statusOf(error), compressor: Compressor_Value.IDENTITY };
+}
+
+async function readPlain(
+  digests: readonly Digest[],
+  { store }: BatchStores,
   options: BlobOptions,
-): Promise<Pick<BatchReadBlobsResponse_Response, 'data' | 'compressor'>> {
-  const { digest } = blob;
-  const encoded = await forms.read(blob, 0, options);
-  if (encoded === undefined) throw notFound(`blob ${digest} is not here`);
+): Promise<readonly (Payload | IngotError | undefined)[]> {
+  const outcomes = await readAll(store, digests, options);
+  return outcomes.map((data) =>
+    data instanceof Uint8Array ? { data, compressor: Compressor_Value.IDENTITY } : data,
+  );
+}
+
+/** Each compressed where that pays. */
+function readEncoded(
+  digests: readonly Digest[],
+  stores: BatchStores,
+  options: BlobOptions,
+): Promise<readonly (Payload | IngotError | undefined)[]> {
+  return Promise.all(digests.map((digest) => readEncodedOne(digest, stores, options).catch(toIngotError)));
+}
+
+async function readEncodedOne(
+  digest: Digest,
+  { store, forms }: BatchStores,
+  options: BlobOptions,
+): Promise<Payload | undefined> {
+  const encoded = await forms.read({ digest, store }, 0, options);
+  if (encoded === undefined) return undefined;
   const { source, compressor } = encoded;
   const limits = { bytesMax: frameBytesMax(digest.sizeBytes), what: `blob ${digest}` };
   return { data: await collectBytes(source, limits), compressor };

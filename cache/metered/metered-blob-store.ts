@@ -6,10 +6,12 @@ import type {
   BlobOptions,
   BlobStore,
   ByteRange,
+  ReadOutcome,
   WholeBlob,
   WriteAllOptions,
   WriteOutcome,
 } from '../blob-store.ts';
+import { readAll } from '../blobs/read-all.ts';
 import { isSelfStaging } from '../blobs/staged-file.ts';
 import { writeAll } from '../blobs/write-all.ts';
 import { ChunkedBytes } from '../chunking/chunked-bytes.ts';
@@ -71,6 +73,20 @@ export class MeteredBlobStore implements BlobStore {
     }
     this.#counters.readBytes += source.bytes.byteLength;
     return source;
+  }
+
+  async readAll(digests: readonly Digest[], options?: BlobOptions): Promise<readonly ReadOutcome[]> {
+    const outcomes = await readAll(this.#inner, digests, options);
+    const { reads } = this.#counters;
+    for (const outcome of outcomes) {
+      if (outcome === undefined) reads.miss += 1;
+      else if (outcome instanceof Error) reads.error += 1;
+      else {
+        reads.hit += 1;
+        this.#counters.readBytes += outcome.byteLength;
+      }
+    }
+    return outcomes;
   }
 
   async write(digest: Digest, source: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void> {

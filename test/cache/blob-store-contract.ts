@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlobStore } from '../../cache/blob-store.ts';
+import { readAll as readSeveral } from '../../cache/blobs/read-all.ts';
 import { writeAll } from '../../cache/blobs/write-all.ts';
 import { Digest } from '../../core/digest.ts';
 import { cancelled, unavailable } from '../../core/error.ts';
@@ -221,6 +222,29 @@ export function blobStoreContract(name: string, open: () => Promise<OpenedBlobSt
       for (const { bytes, digest } of blobs.slice(0, 20)) {
         expect((await readAll(store, digest))?.equals(bytes)).toBe(true);
       }
+    });
+
+    it('reads several at once, each for itself, and gives them in order', async () => {
+      const [small, large, absent, other] = [fresh(100), fresh(3000 * KIB), fresh(50), fresh(64 * KIB)];
+      const empty = { digest: Digest.ofBytes(Buffer.alloc(0)), bytes: Buffer.alloc(0) };
+      for (const { digest, bytes } of [small, large, other]) await store.write(digest, inPieces(bytes));
+      for (const others of [[large, empty], [large], []]) {
+        const blobs = [small, absent, ...others, other, small];
+        const outcomes = await readSeveral(
+          store,
+          blobs.map(({ digest }) => digest),
+        );
+        expect(outcomes).toHaveLength(blobs.length);
+        for (const [at, blob] of blobs.entries()) {
+          const outcome = outcomes[at];
+          if (blob === absent) expect(outcome).toBeUndefined();
+          else expect(outcome instanceof Uint8Array && Buffer.from(blob.bytes).equals(outcome)).toBe(true);
+        }
+        // The bytes are the reader's own.
+        for (const outcome of outcomes) if (outcome instanceof Uint8Array) outcome.fill(0);
+      }
+      expect((await readAll(store, small.digest))?.equals(small.bytes)).toBe(true);
+      expect(await readSeveral(store, [])).toEqual([]);
     });
 
     it('does not begin when its signal has aborted', async () => {

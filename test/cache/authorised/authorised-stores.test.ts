@@ -72,6 +72,10 @@ describe('authorisedStoresOf', () => {
     expect(await reader.blobStore.writeAll?.(several)).toMatchObject([
       { code: Code.PERMISSION_DENIED, message: 'upload a blob: ann lacks the right write' },
     ]);
+    expect(await reader.blobStore.readAll?.([DIGEST])).toEqual([Buffer.from(BYTES)]);
+    expect(await writer.blobStore.readAll?.([DIGEST])).toMatchObject([
+      { code: Code.PERMISSION_DENIED, message: 'read a blob: ann lacks the right read' },
+    ]);
     const result = ActionResult.create({ exitCode: 0 });
     await deny(reader.actionCache.put(key, result), 'file an action result: ann lacks the right publish');
 

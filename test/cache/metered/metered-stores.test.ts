@@ -64,6 +64,17 @@ describe('MeteredBlobStore', () => {
     expect(counters).toMatchObject({ reads: { hit: 2, miss: 1, error: 0 }, readBytes: 1100 });
   });
 
+  it('counts each of several that are read together', async () => {
+    const { counters, store } = metered();
+    const blobs = [sampleBlob(1000, 1), sampleBlob(2000, 2)];
+    await store.writeAll(blobs);
+    await store.readAll([...blobs, sampleBlob(10, 3)].map(({ digest }) => digest));
+    expect(counters).toMatchObject({ reads: { hit: 2, miss: 1, error: 0 }, readBytes: 3000 });
+    const broken = metered(failing(internal('broken disk')));
+    await broken.store.readAll(blobs.map(({ digest }) => digest));
+    expect(broken.counters.reads).toEqual({ hit: 0, miss: 0, error: 2 });
+  });
+
   it('counts each of several that are written together', async () => {
     const { counters, store } = metered();
     const blobs = [sampleBlob(1000, 1), sampleBlob(2000, 2)];
