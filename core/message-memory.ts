@@ -1,5 +1,5 @@
-/** Shorter pieces come out of Node's own pool, or cost less than keeping them in order. */
-const REUSED_BYTES_MIN = 8 * 1024;
+/** Shorter pieces are not used again: they come out of Node's own pool, or cost less than keeping them in order. */
+export const REUSED_BYTES_MIN = 8 * 1024;
 /** Longer ones are rare, and left to the garbage collector. */
 const REUSED_BYTES_MAX = 4 * 1024 * 1024 + 64 * 1024;
 /** Memory that lies ready, over all sizes. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import type { MessageCodec } from './rpc-service.ts';
+import { messageMemory, REUSED_BYTES_MIN } from '../message-memory.ts';
+import type { MessageCodec, TakeMemory } from './rpc-service.ts';
 
 /** Length of what stands before each gRPC message: one byte of flags and four of length. */
 export const FRAME_HEADER_BYTES = 5;
@@ -8,14 +9,30 @@ export const FRAME_HEADER_BYTES = 5;
 const NO_HEADER = new Uint8Array(FRAME_HEADER_BYTES);
 const KEPT_BYTES_MAX = 64 * 1024; // A writer that has held more is given up, or its memory would stay for ever.
 
+/** A message with its header; in several buffers where the codec gives a payload that need not be copied. */
+export interface Frame {
+  readonly parts: readonly Uint8Array[];
+  /** The message memory among them that is the frame's own, to be given back once all are sent. */
+  readonly lent: readonly Uint8Array[] | undefined;
+}
+
 /** Turns messages into uncompressed gRPC messages, with one writer for all of them. */
 export class MessageFramer {
   #writer = new BinaryWriter();
+  #lent: Uint8Array[] | undefined;
+  readonly #take: TakeMemory = (bytes) => {
+    if (bytes < REUSED_BYTES_MIN) return Buffer.allocUnsafe(bytes);
+    const memory = messageMemory.take(bytes);
+    this.#lent ??= [];
+    this.#lent.push(memory);
+    return memory;
+  };
 
-  /** The message with its header; in several buffers where the codec gives a payload that need not be copied. */
-  frame<T>(codec: MessageCodec<T>, message: T): readonly Uint8Array[] {
-    const parts = codec.encodeParts?.(message);
-    return parts === undefined ? [this.#frameWhole(codec, message)] : frameParts(parts);
+  frame<T>(codec: MessageCodec<T>, message: T): Frame {
+    this.#lent = undefined;
+    const parts = codec.encodeParts?.(message, this.#take);
+    if (parts === undefined) return { parts: [this.#frameWhole(codec, message)], lent: undefined };
+    return { parts: frameParts(parts), lent: this.#lent };
   }
 
   #frameWhole<T>(codec: MessageCodec<T>, message: T): Uint8Array {

@@ -16,13 +16,14 @@ import type { Http2Connection } from '../http2/http2-connection.ts';
 import type { Http2Stream, StreamListener } from '../http2/http2-stream.ts';
 import { ErrorCode } from '../http2/protocol.ts';
 import type { Logger } from '../log/logger.ts';
+import { messageMemory } from '../message-memory.ts';
 import { OneResponse, type SentResponses } from './one-response.ts';
 import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
 import type { DeadlineListener, Deadlines } from './rpc-deadlines.ts';
 import { decodeStrictly } from './rpc-decode.ts';
 import type { RawMessage } from './rpc-deframer.ts';
-import type { MessageFramer } from './rpc-frame.ts';
+import type { Frame, MessageFramer } from './rpc-frame.ts';
 import { type Inflate, refuseCompressed, selectInflate } from './rpc-inflate.ts';
 import type { RpcServerLimits } from './rpc-limits.ts';
 import type { RpcMethodStats } from './rpc-method-stats.ts';
@@ -229,9 +230,8 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   #respond(response: unknown, onSent?: () => void): void {
     if (this.#ended) return;
     const frame = this.#frame(response);
-    this.#options.method.answerBytes = bytesOf(frame);
     this.#enterEnded(undefined);
-    this.#writer.endWith(frame, { reset: !this.#reader.ended, onSent });
+    this.#writer.endWith(frame.parts, { reset: !this.#reader.ended, onSent: whenSent(frame, onSent) });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
@@ -260,8 +260,8 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     if (this.#ended) return true;
     try {
       const frame = this.#frame(next.value);
-      this.#options.method.answerBytes = bytesOf(frame);
-      this.#writer.write(frame, 'sent' in iterator ? whenSent(iterator, next.value) : undefined);
+      const onSent = 'sent' in iterator ? tellSent(iterator, next.value) : undefined;
+      this.#writer.write(frame.parts, whenSent(frame, onSent));
     } catch (error) {
       await iterator.return?.();
       throw error;
@@ -269,10 +269,12 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     return true;
   }
 
-  #frame(response: unknown): readonly Uint8Array[] {
+  #frame(response: unknown): Frame {
     const { framer, method } = this.#options;
     const frame = framer.frame(method.definition.responseType, response);
-    for (const part of frame) this.#stats.sentBytes += part.byteLength;
+    method.answerBytes = 0;
+    for (const { byteLength } of frame.parts) method.answerBytes += byteLength;
+    this.#stats.sentBytes += method.answerBytes;
     return frame;
   }
 
@@ -327,13 +329,18 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   }
 }
 
-/** In a function of its own, so that it holds on to nothing else. */
-function whenSent(responses: AsyncIterator<unknown>, message: unknown): () => void {
+/** In functions of their own, so that they hold on to nothing else. */
+function tellSent(responses: AsyncIterator<unknown>, message: unknown): () => void {
   return () => (responses as SentResponses<unknown>).sent(message);
 }
 
-function bytesOf(frame: readonly Uint8Array[]): number {
-  return frame.reduce((sum, part) => sum + part.length, 0);
+/** What is to be done once the frame is sent. */
+function whenSent({ lent }: Frame, onSent: (() => void) | undefined): (() => void) | undefined {
+  if (lent === undefined) return onSent;
+  return () => {
+    for (const memory of lent) messageMemory.giveBack(memory);
+    onSent?.();
+  };
 }
 
 /** The instance name in a request that has one. */

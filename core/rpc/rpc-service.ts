@@ -2,12 +2,18 @@ import type { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { RequestMetadata } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { Caller } from '../caller.ts';
 
+/** Gives memory for so many bytes. */
+export type TakeMemory = (bytes: number) => Buffer;
+
 /** Encodes and decodes one message type; what ts-proto generates fits. */
 export interface MessageCodec<T> {
   /** Writes to the end of `writer` when there is one, and returns it. */
   encode(message: T, writer?: BinaryWriter): { finish(): Uint8Array };
-  /** The same bytes in pieces, for messages with a payload that need not be copied. The first piece is small. */
-  encodeParts?(message: T): readonly Uint8Array[];
+  /**
+   * The same bytes in pieces, for messages with a payload that need not be copied. The first piece is small. What is
+   * written anew may be written to memory from `take`, which serves again once the pieces are sent.
+   */
+  encodeParts?(message: T, take?: TakeMemory): readonly Uint8Array[];
   decode(input: BinaryReader | Uint8Array): T;
   /** Decodes the one message that these bytes are, as strictly as `decodeStrictly` would; where there is a faster way. */
   decodeWhole?(bytes: Uint8Array): T;

@@ -1,4 +1,4 @@
-import type { MessageCodec } from '../../../core/rpc/rpc-service.ts';
+import type { MessageCodec, TakeMemory } from '../../../core/rpc/rpc-service.ts';
 import {
   BatchReadBlobsResponse,
   type BatchReadBlobsResponse_Response,
@@ -37,11 +37,14 @@ interface Item {
 export const batchReadResponse: MessageCodec<BatchReadBlobsResponse> = {
   encode: BatchReadBlobsResponse.encode,
   decode: BatchReadBlobsResponse.decode,
-  encodeParts: (message) =>
-    encodeCommon(message) ?? messageParts(BatchReadBlobsResponse.encode(message).finish()),
+  encodeParts: (message, take) =>
+    encodeCommon(message, take) ?? messageParts(BatchReadBlobsResponse.encode(message).finish()),
 };
 
-function encodeCommon({ responses }: BatchReadBlobsResponse): Uint8Array[] | undefined {
+function encodeCommon(
+  { responses }: BatchReadBlobsResponse,
+  take: TakeMemory | undefined,
+): Uint8Array[] | undefined {
   const items: Item[] = [];
   let copiedBytes = 0;
   for (const response of responses) {
@@ -51,7 +54,7 @@ function encodeCommon({ responses }: BatchReadBlobsResponse): Uint8Array[] | und
     copiedBytes += fieldBytes(item.itemBytes);
     if (isOwnPart(item.data)) copiedBytes -= item.data.length;
   }
-  const writer = new WireWriter(copiedBytes);
+  const writer = new WireWriter(copiedBytes, take);
   // The first part is copied once more, to stand behind its length.
   const parts: Uint8Array[] = [NOTHING];
   for (const item of items) writeItem(item, writer, parts);

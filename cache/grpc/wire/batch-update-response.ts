@@ -1,4 +1,4 @@
-import type { MessageCodec } from '../../../core/rpc/rpc-service.ts';
+import type { MessageCodec, TakeMemory } from '../../../core/rpc/rpc-service.ts';
 import {
   BatchUpdateBlobsResponse,
   type BatchUpdateBlobsResponse_Response,
@@ -22,11 +22,14 @@ interface Item {
 export const batchUpdateResponse: MessageCodec<BatchUpdateBlobsResponse> = {
   encode: BatchUpdateBlobsResponse.encode,
   decode: BatchUpdateBlobsResponse.decode,
-  encodeParts: (message) =>
-    messageParts(encodeCommon(message) ?? BatchUpdateBlobsResponse.encode(message).finish()),
+  encodeParts: (message, take) =>
+    messageParts(encodeCommon(message, take) ?? BatchUpdateBlobsResponse.encode(message).finish()),
 };
 
-function encodeCommon({ responses }: BatchUpdateBlobsResponse): Uint8Array | undefined {
+function encodeCommon(
+  { responses }: BatchUpdateBlobsResponse,
+  take: TakeMemory | undefined,
+): Uint8Array | undefined {
   const items: Item[] = [];
   let sizeBytes = 0;
   for (const response of responses) {
@@ -35,7 +38,7 @@ function encodeCommon({ responses }: BatchUpdateBlobsResponse): Uint8Array | und
     items.push(item);
     sizeBytes += fieldBytes(item.itemBytes);
   }
-  const writer = new WireWriter(sizeBytes);
+  const writer = new WireWriter(sizeBytes, take);
   for (const { digest, status, itemBytes } of items) {
     writer.header(RESPONSES_TAG, itemBytes);
     writer.digest(ITEM_DIGEST_TAG, digest);

@@ -1,5 +1,5 @@
 import { decodeStrictly } from '../../../core/rpc/rpc-decode.ts';
-import type { MessageCodec } from '../../../core/rpc/rpc-service.ts';
+import type { MessageCodec, TakeMemory } from '../../../core/rpc/rpc-service.ts';
 import { FindMissingBlobsResponse } from '../../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { messageParts } from './message-parts.ts';
 import { WireCursor } from './wire-cursor.ts';
@@ -12,19 +12,19 @@ export const findMissingResponse: MessageCodec<FindMissingBlobsResponse> = {
   encode: FindMissingBlobsResponse.encode,
   decode: FindMissingBlobsResponse.decode,
   decodeWhole: (bytes) => decodeCommon(bytes) ?? decodeStrictly(FindMissingBlobsResponse, bytes),
-  encodeParts(message) {
+  encodeParts(message, take) {
     const { missingBlobDigests: missing } = message;
     const bytes = missing.every(isWritable)
-      ? encodeDigests(missing)
+      ? encodeDigests(missing, take)
       : FindMissingBlobsResponse.encode(message).finish();
     return messageParts(bytes);
   },
 };
 
-function encodeDigests(digests: readonly WritableDigest[]): Uint8Array {
+function encodeDigests(digests: readonly WritableDigest[], take: TakeMemory | undefined): Uint8Array {
   let sizeBytes = 0;
   for (const digest of digests) sizeBytes += fieldBytes(digestBytes(digest));
-  const writer = new WireWriter(sizeBytes);
+  const writer = new WireWriter(sizeBytes, take);
   for (const digest of digests) writer.digest(MISSING_BLOB_DIGESTS_TAG, digest);
   return writer.bytes;
 }

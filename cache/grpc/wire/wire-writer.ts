@@ -1,5 +1,6 @@
 import { Digest } from '../../../core/digest.ts';
 import { PackedDigest } from '../../../core/packed-digest.ts';
+import type { TakeMemory } from '../../../core/rpc/rpc-service.ts';
 
 /** A digest whose hash is written straight from its words. */
 export type WritableDigest = Digest | PackedDigest;
@@ -38,8 +39,8 @@ export class WireWriter {
   #pos = 0;
   #takenEnd = 0;
 
-  constructor(sizeBytes: number) {
-    this.bytes = Buffer.allocUnsafe(sizeBytes);
+  constructor(sizeBytes: number, take: TakeMemory = Buffer.allocUnsafe) {
+    this.bytes = take(sizeBytes);
     this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset, sizeBytes);
   }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { messageMemory } from '../../../core/message-memory.ts';
 import { ByteStreamDefinition } from '../../../core/rpc/byte-stream-definition.ts';
 import { MessageFramer } from '../../../core/rpc/rpc-frame.ts';
 import type { MessageCodec } from '../../../core/rpc/rpc-service.ts';
@@ -8,14 +9,15 @@ import { StringValue } from '../../../proto/gen/google/protobuf/wrappers.ts';
 import { PreconditionFailure_Violation } from '../../../proto/gen/google/rpc/error_details.ts';
 import { wireMessage } from '../../setup/raw-grpc.ts';
 
-const frameMessage = <T>(codec: MessageCodec<T>, message: T) => new MessageFramer().frame(codec, message);
+const frameMessage = <T>(codec: MessageCodec<T>, message: T) =>
+  new MessageFramer().frame(codec, message).parts;
 
 describe('MessageFramer', () => {
   it('frames one message after the other, small and large', () => {
     const framer = new MessageFramer();
     for (const length of [0, 1, 100, 20_000, 3, 200_000, 5, 70_000, 0]) {
       const message = { value: 'x'.repeat(length) };
-      const frame = Buffer.concat(framer.frame(StringValue, message));
+      const frame = Buffer.concat(framer.frame(StringValue, message).parts);
       expect(frame.equals(wireMessage(StringValue.encode(message).finish()))).toBe(true);
     }
   });
@@ -24,7 +26,20 @@ describe('MessageFramer', () => {
     const framer = new MessageFramer();
     const first = framer.frame(StringValue, { value: 'first' });
     framer.frame(StringValue, { value: 'other' });
-    expect(Buffer.concat(first)).toEqual(wireMessage(StringValue.encode({ value: 'first' }).finish()));
+    expect(Buffer.concat(first.parts)).toEqual(wireMessage(StringValue.encode({ value: 'first' }).finish()));
+  });
+
+  it('says what memory of a frame serves again, and nothing of short ones', () => {
+    const framer = new MessageFramer();
+    const codec: MessageCodec<number> = {
+      ...(StringValue as unknown as MessageCodec<number>),
+      encodeParts: (length, take = Buffer.allocUnsafe) => [take(1), take(length)],
+    };
+    expect(framer.frame(codec, 20).lent).toBeUndefined();
+    const { parts, lent } = framer.frame(codec, 20_000);
+    expect(lent).toEqual([parts[1]]);
+    expect(messageMemory.take(20_000).buffer).not.toBe(lent?.[0]?.buffer);
+    expect(framer.frame(StringValue, { value: 'x' }).lent).toBeUndefined();
   });
 
   it('keeps nothing of a message that could not be encoded', () => {
@@ -37,7 +52,7 @@ describe('MessageFramer', () => {
       },
     };
     expect(() => framer.frame(PreconditionFailure_Violation, broken)).toThrow('not this one');
-    expect(framer.frame(StringValue, { value: 'x' })).toEqual([
+    expect(framer.frame(StringValue, { value: 'x' }).parts).toEqual([
       Uint8Array.from([0, 0, 0, 0, 3, 0x0a, 1, 0x78]),
     ]);
   });
