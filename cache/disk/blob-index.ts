@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { type HashWords, noWords } from '../../core/hash-words.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { InstanceSets } from './instance-sets.ts';
 
@@ -20,7 +21,7 @@ export const EntryFlag = {
 
 /** A blob as the index knows it, hash in words; see `indexWordsOf`. */
 export interface IndexKey {
-  readonly words: Int32Array;
+  readonly words: HashWords;
   readonly digestFunction: DigestFunction_Value;
   readonly sizeBytes: number;
 }
@@ -78,13 +79,13 @@ export class BlobIndex {
   }
 
   /** The entry's id, or -1. */
-  find(words: Int32Array, digestFunction: DigestFunction_Value, sizeBytes: number): number {
+  find(words: HashWords, digestFunction: DigestFunction_Value, sizeBytes: number): number {
     const id = this.findHash(words, digestFunction);
     return id >= 0 && this.#sizes[id] === sizeBytes ? id : -1;
   }
 
   /** The same whatever the size. */
-  findHash(words: Int32Array, digestFunction: DigestFunction_Value): number {
+  findHash(words: HashWords, digestFunction: DigestFunction_Value): number {
     const mask = this.#slots.length - 1;
     for (let slot = this.#slotOf(words[0] as number, words[1] as number); ; slot = (slot + 1) & mask) {
       const id = (this.#slots[slot] as number) - 1;
@@ -97,7 +98,7 @@ export class BlobIndex {
   add({ words, digestFunction, sizeBytes }: IndexKey, useSeconds: number): number {
     if (this.#free.length === 0 && this.#end === this.#capacity) this.#grow();
     const id = this.#free.pop() ?? this.#end++;
-    this.#words.set(words.subarray(0, WORDS), id * WORDS);
+    this.#words.set(words, id * WORDS);
     this.#sizes[id] = sizeBytes;
     this.#functions[id] = digestFunction;
     this.#flags[id] = EntryFlag.pending;
@@ -168,8 +169,10 @@ export class BlobIndex {
   }
 
   /** The words of its hash; a copy. */
-  wordsOf(id: number): Int32Array {
-    return this.#words.slice(id * WORDS, (id + 1) * WORDS);
+  wordsOf(id: number): HashWords {
+    const words = noWords();
+    for (let index = 0; index < WORDS; index++) words[index] = this.#words[id * WORDS + index] as number;
+    return words;
   }
 
   lastUseOf(id: number): number {
@@ -190,7 +193,7 @@ export class BlobIndex {
     this.#rings[id] = position;
   }
 
-  #hasWords(id: number, words: Int32Array): boolean {
+  #hasWords(id: number, words: HashWords): boolean {
     const at = id * WORDS;
     for (let index = 0; index < WORDS; index++) {
       if (this.#words[at + index] !== words[index]) return false;

@@ -1,4 +1,5 @@
 import type { Digest } from '../../core/digest.ts';
+import type { HashWords } from '../../core/hash-words.ts';
 import { type BlobIndex, type BlobPlace, IN_FILE } from './blob-index.ts';
 import { indexWordsOf } from './index-words.ts';
 import { digestOf, droppedPlace, type RecordFields, RecordKind } from './segment-record.ts';
@@ -75,7 +76,7 @@ export class RecordReplay {
 export function claimEntry(
   index: BlobIndex,
   { digestFunction, sizeBytes }: Pick<Digest, 'digestFunction' | 'sizeBytes'>,
-  { words, seconds }: { readonly words: Int32Array; readonly seconds: number },
+  { words, seconds }: { readonly words: HashWords; readonly seconds: number },
 ): number {
   const wrong = index.findHash(words, digestFunction);
   if (wrong >= 0) index.remove(wrong);

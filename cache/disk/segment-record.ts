@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { Digest } from '../../core/digest.ts';
+import { noWords } from '../../core/hash-words.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobPlace } from './blob-index.ts';
 
@@ -73,7 +74,7 @@ export function encodeHeader(target: Buffer, at: number, fields: RecordFields, s
 export function decodeHeader(source: Buffer, at: number, seed: number): RecordFields | undefined {
   if (at + RECORD_HEADER_BYTES > source.length || source.readUInt32LE(at) !== MAGIC) return undefined;
   if (source.readUInt32LE(at + CRC_AT) !== crc32(source.subarray(at, at + CRC_AT), seed)) return undefined;
-  const words = new Int32Array(WORDS);
+  const words = noWords();
   for (let index = 0; index < WORDS; index++) words[index] = source.readInt32BE(at + HASH_AT + index * 4);
   const hashBytes = source[at + 7] as number;
   return {
