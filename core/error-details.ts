@@ -47,6 +47,15 @@ export function retryInfo(delayMs: number): Any {
   return packAny(RetryInfo, RETRY_INFO_TYPE, { retryDelay: { seconds, nanos } });
 }
 
+/** What {@link retryInfo} says among the details; undefined when nobody said. */
+export function retryDelayMsOf(details: readonly Any[]): number | undefined {
+  for (const detail of details) {
+    const delay = unpackAny(RetryInfo, RETRY_INFO_TYPE, detail)?.retryDelay;
+    if (delay !== undefined) return delay.seconds * 1000 + delay.nanos / 1e6;
+  }
+  return undefined;
+}
+
 /** How long a client is to wait for what is away, where who reports it knows no better. */
 const RETRY_DELAY_MS = 1000;
 const retrySoon = retryInfo(RETRY_DELAY_MS);

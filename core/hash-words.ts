@@ -1,6 +1,7 @@
 /** Words of a hash that an index keeps: 32 bytes name a blob beyond doubt. */
 const WORDS = 8;
 const DIGITS_PER_WORD = 8;
+const BYTES_PER_WORD = 4;
 /** Hex digits that {@link HashWords} hold. */
 export const WORD_DIGITS = WORDS * DIGITS_PER_WORD;
 
@@ -22,7 +23,7 @@ for (const [byte, digits] of PAIR_DIGITS.entries()) PAIR_VALUES[digits] = byte;
  */
 export function parseHexBytes(bytes: Uint8Array, start: number, length: number): HashWords | undefined {
   if (length % DIGITS_PER_WORD !== 0 || start + length > bytes.length) return undefined;
-  const words = noWords();
+  const words = [0, 0, 0, 0, 0, 0, 0, 0];
   const end = start + length;
   let seen = 0;
   for (let at = start, index = 0; at < end; at += DIGITS_PER_WORD, index++) {
@@ -40,11 +41,6 @@ export function parseHexBytes(bytes: Uint8Array, start: number, length: number):
 const TEXT_DIGITS_MAX = 128;
 /** Where the digits of a text are put to be read; nobody else sees it between two reads. */
 const digits = Buffer.alloc(3 * TEXT_DIGITS_MAX);
-
-/** Words to be filled in. */
-export function noWords(): number[] {
-  return [0, 0, 0, 0, 0, 0, 0, 0];
-}
 
 /** The same from text. */
 export function parseHexText(hex: string): HashWords | undefined {
@@ -78,6 +74,21 @@ export function writeHexBytes(words: HashWords, length: number, target: DataView
 
 function pairDigits(byte: number): number {
   return PAIR_DIGITS[byte] as number;
+}
+
+/** The words as 32 bytes at `start`. */
+export function readWords(source: Buffer, start: number): HashWords {
+  const words = [0, 0, 0, 0, 0, 0, 0, 0];
+  for (let index = 0; index < WORDS; index++)
+    words[index] = source.readInt32BE(start + index * BYTES_PER_WORD);
+  return words;
+}
+
+/** The reverse of {@link readWords}. */
+export function writeWords(words: HashWords, target: Buffer, start: number): void {
+  for (let index = 0; index < WORDS; index++) {
+    target.writeInt32BE(words[index] as number, start + index * BYTES_PER_WORD);
+  }
 }
 
 /** Whether both are the same words. */

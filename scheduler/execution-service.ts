@@ -5,7 +5,7 @@ import { type IngotError, isIngotError } from '../core/error.ts';
 import type { Logger } from '../core/log/logger.ts';
 import { checkInstanceName } from '../core/resource-name.ts';
 import type { CallContext, ServiceImplementation } from '../core/rpc/rpc-service.ts';
-import { STATUS_DETAILS_BYTES_MAX } from '../core/rpc/rpc-status.ts';
+import { STATUS_DETAILS_BYTES_MAX, statusOf } from '../core/rpc/rpc-status.ts';
 import {
   ExecutedActionMetadata,
   type ExecuteRequest,
@@ -105,8 +105,8 @@ function tooLongForTrailers(error: unknown): IngotError {
 }
 
 /** The answer that has room for a long list of missing blobs; clients look for it in both places. */
-function refusal({ code, message, details }: IngotError): ExecuteResponse {
-  return ExecuteResponse.create({ status: { code, message, details: [...details] } });
+function refusal(error: IngotError): ExecuteResponse {
+  return ExecuteResponse.create({ status: statusOf(error) });
 }
 
 /** An operation that was over before it began. It is not kept: who asks for it by name is told to execute again. */

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { type HashWords, noWords } from '../../core/hash-words.ts';
+import type { HashWords } from '../../core/hash-words.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import { InstanceSets } from './instance-sets.ts';
 
@@ -170,9 +170,7 @@ export class BlobIndex {
 
   /** The words of its hash; a copy. */
   wordsOf(id: number): HashWords {
-    const words = noWords();
-    for (let index = 0; index < WORDS; index++) words[index] = this.#words[id * WORDS + index] as number;
-    return words;
+    return Array.from(this.#words.subarray(id * WORDS, (id + 1) * WORDS));
   }
 
   lastUseOf(id: number): number {

@@ -227,7 +227,8 @@ export class DiskBlobStore implements AsyncDisposable {
     const others: number[] = [];
     for (const [at, digest] of digests.entries()) {
       const id = instance === undefined ? -1 : this.#parts.visible(instance, digest);
-      const recent = id < 0 || index.segmentOf(id) === IN_FILE ? undefined : segments.recent(id, digest);
+      const isInSegment = id >= 0 && index.segmentOf(id) !== IN_FILE;
+      const recent = isInSegment ? segments.recent(id, 0, digest.sizeBytes) : undefined;
       outcomes.push(recent);
       if (recent !== undefined) uses.note(id, digest);
       else if (id >= 0) others.push(at);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../../core/digest.ts';
-import { type HashWords, noWords } from '../../core/hash-words.ts';
+import { type HashWords, readWords, writeWords } from '../../core/hash-words.ts';
 
 /**
  * The eight words a digest has in the index: those of its hash, or for hashes of more than 32 bytes those of their
@@ -10,11 +10,8 @@ export function indexWordsOf({ words, tail, digestFunction }: IndexedHash): Hash
   if (tail === '') return words;
   const head = Buffer.alloc(33);
   head[0] = digestFunction;
-  for (let index = 0; index < 8; index++) head.writeInt32BE(words[index] as number, 1 + index * 4);
-  const short = createHash('sha256').update(head).update(tail).digest();
-  const found = noWords();
-  for (let index = 0; index < found.length; index++) found[index] = short.readInt32BE(index * 4);
-  return found;
+  writeWords(words, head, 1);
+  return readWords(createHash('sha256').update(head).update(tail).digest(), 0);
 }
 
 /** The part of a digest that the index is asked by. */

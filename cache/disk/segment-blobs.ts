@@ -108,14 +108,14 @@ export class SegmentBlobs implements AsyncDisposable {
 
   /** The bytes, checked unless they were in this process's memory since; undefined when they turn out to be damaged. */
   read(id: number, digest: Digest, { start, end }: ByteSpan): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const recent = this.#ring.get(this.#index.ringOf(id), start, end);
+    const recent = this.recent(id, start, end);
     if (recent !== undefined) return Promise.resolve(reused(recent));
     return this.#readChecked(id, digest, { start, end });
   }
 
-  /** A copy of the whole, when it is in this process's memory since it was checked. */
-  recent(id: number, { sizeBytes }: Digest): Buffer | undefined {
-    return this.#ring.get(this.#index.ringOf(id), 0, sizeBytes);
+  /** A copy of the bytes between two positions, when they are in this process's memory since they were checked. */
+  recent(id: number, start: number, end: number): Buffer | undefined {
+    return this.#ring.get(this.#index.ringOf(id), start, end);
   }
 
   /** Hashes a blob where it is; false when it is damaged, and then it is taken out unless it is to be kept. */

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { Digest } from '../../core/digest.ts';
-import { noWords } from '../../core/hash-words.ts';
+import { readWords, writeWords } from '../../core/hash-words.ts';
 import type { DigestFunction_Value } from '../../proto/gen/build/bazel/remote/execution/v2/remote_execution.ts';
 import type { BlobPlace } from './blob-index.ts';
 
@@ -20,7 +20,6 @@ export const RECORD_HEADER_BYTES = 104;
 const MAGIC = 0x52474e49;
 const HASH_AT = 32;
 const CRC_AT = 100;
-const WORDS = 8;
 
 /** What a header says. */
 export interface RecordFields {
@@ -63,9 +62,7 @@ export function encodeHeader(target: Buffer, at: number, fields: RecordFields, s
   target.writeUInt32LE(fields.offset, at + 16);
   target.writeUInt32LE(fields.payloadBytes, at + 20);
   target.writeDoubleLE(digest.sizeBytes, at + 24);
-  for (let index = 0; index < WORDS; index++) {
-    target.writeInt32BE(digest.words[index] as number, at + HASH_AT + index * 4);
-  }
+  writeWords(digest.words, target, at + HASH_AT);
   if (digest.tail !== '') target.write(digest.tail, at + HASH_AT + 32, 'hex');
   target.writeUInt32LE(crc32(target.subarray(at, at + CRC_AT), seed), at + CRC_AT);
 }
@@ -74,14 +71,12 @@ export function encodeHeader(target: Buffer, at: number, fields: RecordFields, s
 export function decodeHeader(source: Buffer, at: number, seed: number): RecordFields | undefined {
   if (at + RECORD_HEADER_BYTES > source.length || source.readUInt32LE(at) !== MAGIC) return undefined;
   if (source.readUInt32LE(at + CRC_AT) !== crc32(source.subarray(at, at + CRC_AT), seed)) return undefined;
-  const words = noWords();
-  for (let index = 0; index < WORDS; index++) words[index] = source.readInt32BE(at + HASH_AT + index * 4);
   const hashBytes = source[at + 7] as number;
   return {
     kind: source[at + 4] as RecordKind,
     digest: {
       digestFunction: source[at + 5] as DigestFunction_Value,
-      words,
+      words: readWords(source, at + HASH_AT),
       tail: hashBytes > 32 ? source.toString('hex', at + HASH_AT + 32, at + HASH_AT + hashBytes) : '',
       sizeBytes: source.readDoubleLE(at + 24),
     },

@@ -1,7 +1,8 @@
 import { Digest } from '../../core/digest.ts';
 import { IngotError, invalidArgument, notFound, toIngotError } from '../../core/error.ts';
+import { inSlices } from '../../core/in-slices.ts';
+import { okStatus, statusOf } from '../../core/rpc/rpc-status.ts';
 import { collectBytes } from '../../core/streams.ts';
-import { TimeSlice } from '../../core/time-slice.ts';
 import {
   type BatchReadBlobsRequest,
   type BatchReadBlobsResponse,
@@ -14,7 +15,6 @@ import type { BlobOptions, BlobStore } from '../blob-store.ts';
 import { readAll } from '../blobs/read-all.ts';
 import type { CompressedForms } from '../compression/compressed-forms.ts';
 import { frameBytesMax } from '../compression/zstd-format.ts';
-import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX, RESPONSE_BYTES_MAX } from './cache-limits.ts';
 
 /** Blobs of one batch read at once: most are in memory, and of the others a file is open each. */
@@ -48,26 +48,22 @@ export async function batchReadBlobs(
   }
   const isZstdWanted = acceptableCompressors.includes(Compressor_Value.ZSTD);
   const read = isZstdWanted ? readEncoded : readPlain;
-  const responses: BatchReadBlobsResponse_Response[] = [];
-  const slice = new TimeSlice();
-  for (let start = 0; start < digests.length; start += READS_AT_ONCE) {
-    const some = digests.slice(start, start + READS_AT_ONCE);
-    responses.push(
-      ...(await readSome(some, digestFunction, (known) => read(known, { store, forms }, options))),
-    );
-    await slice.pause();
-  }
+  const responses = await inSlices(digests, READS_AT_ONCE, (some) =>
+    readSome(some, digestFunction, (known) => read(known, { store, forms }, options)),
+  );
   return { responses };
 }
 
 /** What an answer says of a blob it has. */
 type Payload = Pick<BatchReadBlobsResponse_Response, 'data' | 'compressor'>;
+/** The same, undefined when the blob is absent, or why it could not be read. */
+type Read = Payload | IngotError | undefined;
 
 /** The answers to some digests, of which the well-formed are read. */
 async function readSome(
   messages: readonly DigestMessage[],
   digestFunction: DigestFunction_Value,
-  read: (digests: readonly Digest[]) => Promise<readonly (Payload | IngotError | undefined)[]>,
+  read: (digests: readonly Digest[]) => Promise<readonly Read[]>,
 ): Promise<BatchReadBlobsResponse_Response[]> {
   const parsed = messages.map((message) => parse(message, digestFunction));
   const digests = parsed.filter((digest) => digest instanceof Digest);
@@ -96,7 +92,7 @@ async function readPlain(
   digests: readonly Digest[],
   { store }: BatchStores,
   options: BlobOptions,
-): Promise<readonly (Payload | IngotError | undefined)[]> {
+): Promise<readonly Read[]> {
   const outcomes = await readAll(store, digests, options);
   return outcomes.map((data) =>
     data instanceof Uint8Array ? { data, compressor: Compressor_Value.IDENTITY } : data,
@@ -108,7 +104,7 @@ function readEncoded(
   digests: readonly Digest[],
   stores: BatchStores,
   options: BlobOptions,
-): Promise<readonly (Payload | IngotError | undefined)[]> {
+): Promise<readonly Read[]> {
   return Promise.all(digests.map((digest) => readEncodedOne(digest, stores, options).catch(toIngotError)));
 }
 

@@ -1,8 +1,9 @@
 import { Digest } from '../../core/digest.ts';
 import { invalidArgument, unimplemented } from '../../core/error.ts';
+import { inSlices } from '../../core/in-slices.ts';
 import { messageMemory } from '../../core/message-memory.ts';
+import { okStatus, statusOf } from '../../core/rpc/rpc-status.ts';
 import { WholeBytes } from '../../core/streams.ts';
-import { TimeSlice } from '../../core/time-slice.ts';
 import {
   type BatchUpdateBlobsRequest,
   type BatchUpdateBlobsRequest_Request,
@@ -16,7 +17,6 @@ import type { Status } from '../../proto/gen/google/rpc/status.ts';
 import type { BlobOptions, WholeBlob, WriteAllOptions } from '../blob-store.ts';
 import { writeAll } from '../blobs/write-all.ts';
 import type { BatchStores } from './batch-read-blobs.ts';
-import { okStatus, statusOf } from './batch-status.ts';
 import { BATCH_TOTAL_BYTES_MAX } from './cache-limits.ts';
 
 /** Blobs of one batch stored at once: those that one commit of a store can make durable together. */
@@ -39,15 +39,13 @@ export async function batchUpdateBlobs(
       `BatchUpdateBlobs: ${bytes} bytes in all blobs, at most ${BATCH_TOTAL_BYTES_MAX} are accepted`,
     );
   }
-  const responses: BatchUpdateBlobsResponse_Response[] = [];
-  const slice = new TimeSlice();
-  for (let start = 0; start < requests.length; start += WRITES_AT_ONCE) {
-    const some = requests.slice(start, start + WRITES_AT_ONCE);
+  const responses = await inSlices(requests, WRITES_AT_ONCE, async (some) => {
     const onDone = some.length === requests.length ? () => giveBack(requests) : undefined;
     const statuses = await update(some, digestFunction, stores, { ...options, onDone });
-    for (const [at, { digest }] of some.entries()) responses.push({ digest, status: statuses[at] });
-    await slice.pause();
-  }
+    return some.map(
+      ({ digest }, at): BatchUpdateBlobsResponse_Response => ({ digest, status: statuses[at] }),
+    );
+  });
   return { responses };
 }
 

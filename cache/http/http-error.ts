@@ -1,8 +1,6 @@
 import { toIngotError } from '../../core/error.ts';
-import { RETRY_INFO_TYPE, unpackAny } from '../../core/error-details.ts';
-import type { Any } from '../../proto/gen/google/protobuf/any.ts';
+import { detailsForClient, retryDelayMsOf } from '../../core/error-details.ts';
 import { Code, codeToJSON } from '../../proto/gen/google/rpc/code.ts';
-import { RetryInfo } from '../../proto/gen/google/rpc/error_details.ts';
 
 /** HTTP statuses for our codes; others are 500. */
 const STATUSES: ReadonlyMap<Code, number> = new Map<Code, number>([
@@ -19,9 +17,6 @@ const STATUSES: ReadonlyMap<Code, number> = new Map<Code, number>([
   [Code.RESOURCE_EXHAUSTED, 507],
 ]);
 
-/** When a client that was told UNAVAILABLE, without a time, may try again. */
-const RETRY_AFTER_SECONDS = 1;
-
 /** What an HTTP client is told of an error. */
 export interface HttpError {
   readonly status: number;
@@ -32,20 +27,12 @@ export interface HttpError {
 
 /** The status and text for anything thrown; what is not an IngotError tells nothing of itself. */
 export function httpError(error: unknown): HttpError {
-  const { code, message, details } = toIngotError(error);
+  const known = toIngotError(error);
+  const delayMs = retryDelayMsOf(detailsForClient(known));
   return {
-    status: STATUSES.get(code) ?? 500,
-    body: `${codeToJSON(code)}: ${message}\n`,
-    retryAfterSeconds:
-      retryDelaySeconds(details) ?? (code === Code.UNAVAILABLE ? RETRY_AFTER_SECONDS : undefined),
+    status: STATUSES.get(known.code) ?? 500,
+    body: `${codeToJSON(known.code)}: ${known.message}\n`,
+    // In the whole seconds that HTTP counts in.
+    retryAfterSeconds: delayMs === undefined ? undefined : Math.ceil(delayMs / 1000),
   };
-}
-
-/** What RetryInfo says, in the whole seconds that HTTP counts in. */
-function retryDelaySeconds(details: readonly Any[] = []): number | undefined {
-  for (const detail of details) {
-    const delay = unpackAny(RetryInfo, RETRY_INFO_TYPE, detail)?.retryDelay;
-    if (delay !== undefined) return delay.seconds + Math.ceil(delay.nanos / 1e9);
-  }
-  return undefined;
 }

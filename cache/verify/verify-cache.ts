@@ -52,8 +52,9 @@ export interface VerifyReport {
 
 /**
  * Checks all that a cache has on disk: every blob hashes to its name, every action result has all its blobs, what is
- * in the folders is known. A cache with a tier may have blobs of a result there alone. The cache must not be running: FAILED_PRECONDITION. Opens it as a start does, which cuts
- * off what a crash left half written and makes sidecars that are missing; more is changed only to repair.
+ * in the folders is known. A cache with a tier may have blobs of a result there alone. The cache must not be running:
+ * FAILED_PRECONDITION. Opens it as a start does, which cuts off what a crash left half written and makes sidecars that are
+ * missing; more is changed only to repair.
  */
 export async function verifyCache(options: VerifyOptions): Promise<VerifyReport> {
   const { data, repair, signal, onProgress } = options;
@@ -124,8 +125,11 @@ async function verifyResults(
       store,
       digestFunction: actionDigest.digestFunction,
     });
-    if (missing !== undefined && hasTier) resultsElsewhere += 1;
-    const why = hasTier || missing === undefined ? fault : `lacks blob ${missing}`;
+    if (missing !== undefined && hasTier) {
+      resultsElsewhere += 1;
+      continue;
+    }
+    const why = missing === undefined ? fault : `lacks blob ${missing}`;
     if (why === undefined) continue;
     problems.push(`the result of action ${hash} in instance ${quote(instanceName)} ${why}`);
     if (repair) await actionCache.drop({ instanceName, actionDigest }, result);

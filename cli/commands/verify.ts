@@ -4,7 +4,8 @@ import type { VerifyFlags } from '../verify/run-verify.ts';
 
 const HELP = `
 The cache must be stopped. Every blob is read and hashed, every action result is looked through for blobs that are
-missing. What is missing here and may be in the object store behind the cache is counted, and is no problem. Ends with 1 and a list when something is wrong; nothing is changed then, unless --repair is given.
+missing. What is missing here and may be in the object store behind the cache is counted, and is no problem. Ends with 1
+and a list when something is wrong; nothing is changed then, unless --repair is given.
 
 Examples:
   ingot verify --data /srv/ingot

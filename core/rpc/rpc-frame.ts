@@ -12,6 +12,8 @@ const KEPT_BYTES_MAX = 64 * 1024; // A writer that has held more is given up, or
 /** A message with its header; in several buffers where the codec gives a payload that need not be copied. */
 export interface Frame {
   readonly parts: readonly Uint8Array[];
+  /** Of all parts. */
+  readonly sizeBytes: number;
   /** The message memory among them that is the frame's own, to be given back once all are sent. */
   readonly lent: readonly Uint8Array[] | undefined;
 }
@@ -21,8 +23,8 @@ export class MessageFramer {
   #writer = new BinaryWriter();
   #lent: Uint8Array[] | undefined;
   readonly #take: TakeMemory = (bytes) => {
-    if (bytes < REUSED_BYTES_MIN) return Buffer.allocUnsafe(bytes);
     const memory = messageMemory.take(bytes);
+    if (bytes < REUSED_BYTES_MIN) return memory;
     this.#lent ??= [];
     this.#lent.push(memory);
     return memory;
@@ -31,8 +33,9 @@ export class MessageFramer {
   frame<T>(codec: MessageCodec<T>, message: T): Frame {
     this.#lent = undefined;
     const parts = codec.encodeParts?.(message, this.#take);
-    if (parts === undefined) return { parts: [this.#frameWhole(codec, message)], lent: undefined };
-    return { parts: frameParts(parts), lent: this.#lent };
+    if (parts !== undefined) return frameParts(parts, this.#lent);
+    const whole = this.#frameWhole(codec, message);
+    return { parts: [whole], sizeBytes: whole.length, lent: undefined };
   }
 
   #frameWhole<T>(codec: MessageCodec<T>, message: T): Uint8Array {
@@ -51,18 +54,25 @@ export class MessageFramer {
   }
 }
 
-function frameParts([
-  first = NO_HEADER.subarray(0, 0),
-  ...rest
-]: readonly Uint8Array[]): readonly Uint8Array[] {
+/** What is to be done once the frame is sent. */
+export function whenSent({ lent }: Frame, onSent: (() => void) | undefined): (() => void) | undefined {
+  if (lent === undefined) return onSent;
+  return () => {
+    for (const memory of lent) messageMemory.giveBack(memory);
+    onSent?.();
+  };
+}
+
+function frameParts(
+  [first = NO_HEADER.subarray(0, 0), ...rest]: readonly Uint8Array[],
+  lent: Frame['lent'],
+): Frame {
   const start = Buffer.allocUnsafe(FRAME_HEADER_BYTES + first.length);
+  const length = rest.reduce((sum, part) => sum + part.length, first.length);
   start[0] = 0;
   start.set(first, FRAME_HEADER_BYTES);
-  setLength(
-    start,
-    rest.reduce((sum, part) => sum + part.length, first.length),
-  );
-  return [start, ...rest];
+  setLength(start, length);
+  return { parts: [start, ...rest], sizeBytes: FRAME_HEADER_BYTES + length, lent };
 }
 
 function setLength(frame: Uint8Array, length: number): void {

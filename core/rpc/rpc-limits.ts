@@ -1,3 +1,5 @@
+import { DEFAULT_WINDOW_BYTES } from '../http2/protocol.ts';
+
 /** What one RpcServer allows; every number bounds memory, time or work that a client could ask for. */
 export interface RpcServerLimits {
   /** Largest request message, before and after decompression. 4 MiB is what every gRPC client sends by default. */
@@ -47,7 +49,7 @@ export const defaultRpcServerLimits: RpcServerLimits = {
   streamsPerSessionMax: 2000,
   sessionsMax: 2000,
   headerBytesMax: 32 * KIB,
-  firstWindowBytes: 64 * KIB - 1,
+  firstWindowBytes: DEFAULT_WINDOW_BYTES,
   wideWindowBytes: 1 * MIB,
   wideStreamsMax: 64,
   sessionWindowBytes: 16 * MIB,

@@ -1,6 +1,7 @@
 import type { IngotError } from '../error.ts';
 import { encodeHeaders } from '../http2/hpack-encoder.ts';
 import type { Http2Stream } from '../http2/http2-stream.ts';
+import { type Frame, whenSent } from './rpc-frame.ts';
 import { acceptedEncodings } from './rpc-inflate.ts';
 import { statusTrailers } from './rpc-status.ts';
 
@@ -28,18 +29,18 @@ export class ResponseWriter {
   }
 
   /** Sends a framed message; `onSent` as of the stream's `write`. */
-  write(frame: readonly Uint8Array[], onSent?: () => void): void {
+  write(frame: Frame, onSent?: () => void): void {
     this.#sendHeaders();
-    this.#stream.write(frame, onSent);
+    this.#stream.write(frame.parts, whenSent(frame, onSent));
   }
 
   /** Sends the one framed message of a call, and OK. */
   endWith(
-    frame: readonly Uint8Array[],
-    options: { readonly reset: boolean; readonly onSent?: (() => void) | undefined },
+    frame: Frame,
+    { reset, onSent }: { readonly reset: boolean; readonly onSent?: (() => void) | undefined },
   ): void {
     this.#sendHeaders();
-    this.#stream.end(frame, okTrailersBlock, options);
+    this.#stream.end(frame.parts, okTrailersBlock, { reset, onSent: whenSent(frame, onSent) });
   }
 
   /** Sends the status; `reset` tells a client which is still sending to stop. */

@@ -1,8 +1,6 @@
-import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { Code } from '../../proto/gen/google/rpc/code.ts';
-import { RetryInfo } from '../../proto/gen/google/rpc/error_details.ts';
 import { isIngotError } from '../error.ts';
-import { RETRY_INFO_TYPE, unpackAny } from '../error-details.ts';
+import { retryDelayMsOf } from '../error-details.ts';
 
 /** When a unary call is sent again after UNAVAILABLE. */
 export interface RetryPolicy {
@@ -18,8 +16,8 @@ export interface RetryPolicy {
 export const defaultRetryPolicy: RetryPolicy = { attemptsMax: 8, firstBackoffMs: 100, backoffMsMax: 5000 };
 
 /**
- * How long to wait before attempt `attempt + 1`, no less than the server asked for, or undefined when the error is not one to retry after, or was the
- * last attempt's. `random` gives numbers from 0 to 1: waits vary from half to all of the backoff.
+ * How long to wait before attempt `attempt + 1`, no less than the server asked for, or undefined when the error is not one
+ * to retry after, or was the last attempt's. `random` gives numbers from 0 to 1: waits vary from half to all of the backoff.
  */
 export function retryDelayMs(
   policy: RetryPolicy,
@@ -28,14 +26,5 @@ export function retryDelayMs(
 ): number | undefined {
   if (attempt >= policy.attemptsMax || !isIngotError(error, Code.UNAVAILABLE)) return undefined;
   const backoffMs = Math.min(policy.firstBackoffMs * 2 ** (attempt - 1), policy.backoffMsMax);
-  return Math.max(backoffMs * (0.5 + random() / 2), askedDelayMs(error.details));
-}
-
-/** 0 when the server asked for nothing. */
-function askedDelayMs(details: readonly Any[]): number {
-  for (const detail of details) {
-    const delay = unpackAny(RetryInfo, RETRY_INFO_TYPE, detail)?.retryDelay;
-    if (delay !== undefined) return delay.seconds * 1000 + delay.nanos / 1e6;
-  }
-  return 0;
+  return Math.max(backoffMs * (0.5 + random() / 2), retryDelayMsOf(error.details) ?? 0);
 }

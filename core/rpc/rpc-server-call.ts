@@ -16,7 +16,6 @@ import type { Http2Connection } from '../http2/http2-connection.ts';
 import type { Http2Stream, StreamListener } from '../http2/http2-stream.ts';
 import { ErrorCode } from '../http2/protocol.ts';
 import type { Logger } from '../log/logger.ts';
-import { messageMemory } from '../message-memory.ts';
 import { OneResponse, type SentResponses } from './one-response.ts';
 import { type ByteBudget, ByteLoan } from './rpc-byte-budget.ts';
 import { ServerCallContext } from './rpc-call-context.ts';
@@ -231,7 +230,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     if (this.#ended) return;
     const frame = this.#frame(response);
     this.#enterEnded(undefined);
-    this.#writer.endWith(frame.parts, { reset: !this.#reader.ended, onSent: whenSent(frame, onSent) });
+    this.#writer.endWith(frame, { reset: !this.#reader.ended, onSent });
   }
 
   async #respondAll(responses: AsyncIterable<unknown>): Promise<void> {
@@ -260,8 +259,7 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
     if (this.#ended) return true;
     try {
       const frame = this.#frame(next.value);
-      const onSent = 'sent' in iterator ? tellSent(iterator, next.value) : undefined;
-      this.#writer.write(frame.parts, whenSent(frame, onSent));
+      this.#writer.write(frame, 'sent' in iterator ? tellSent(iterator, next.value) : undefined);
     } catch (error) {
       await iterator.return?.();
       throw error;
@@ -272,9 +270,8 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   #frame(response: unknown): Frame {
     const { framer, method } = this.#options;
     const frame = framer.frame(method.definition.responseType, response);
-    method.answerBytes = 0;
-    for (const { byteLength } of frame.parts) method.answerBytes += byteLength;
-    this.#stats.sentBytes += method.answerBytes;
+    method.answerBytes = frame.sizeBytes;
+    this.#stats.sentBytes += frame.sizeBytes;
     return frame;
   }
 
@@ -329,18 +326,9 @@ export class ServerCall implements RequestSink, StreamListener, DeadlineListener
   }
 }
 
-/** In functions of their own, so that they hold on to nothing else. */
+/** In a function of its own, so that it holds on to nothing else. */
 function tellSent(responses: AsyncIterator<unknown>, message: unknown): () => void {
   return () => (responses as SentResponses<unknown>).sent(message);
-}
-
-/** What is to be done once the frame is sent. */
-function whenSent({ lent }: Frame, onSent: (() => void) | undefined): (() => void) | undefined {
-  if (lent === undefined) return onSent;
-  return () => {
-    for (const memory of lent) messageMemory.giveBack(memory);
-    onSent?.();
-  };
 }
 
 /** The instance name in a request that has one. */

@@ -2,7 +2,7 @@ import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { Code, codeToJSON } from '../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../proto/gen/google/rpc/error_details.ts';
 import { Status } from '../../proto/gen/google/rpc/status.ts';
-import { IngotError } from '../error.ts';
+import { IngotError, toIngotError } from '../error.ts';
 import { detailsForClient, PRECONDITION_FAILURE_TYPE, packAny, unpackAny } from '../error-details.ts';
 
 /** Trailer with the whole google.rpc.Status, details included. */
@@ -35,6 +35,15 @@ export function statusTrailers(error: IngotError | undefined): StatusTrailers {
     trailers[STATUS_DETAILS_TRAILER] = Buffer.from(status).toString('base64').replace(/=+$/, '');
   }
   return trailers;
+}
+
+/** Of one item of a batch that went well. */
+export const okStatus: Status = Object.freeze({ code: Code.OK, message: '', details: [] });
+
+/** The status of what failed, for a message with room for it; what is not an IngotError tells nothing of itself. */
+export function statusOf(error: unknown): Status {
+  const known = toIngotError(error);
+  return { code: known.code, message: known.message, details: [...detailsForClient(known)] };
 }
 
 /** The error that a peer's status stands for; `detailsBin` are the bytes of {@link STATUS_DETAILS_TRAILER}. */

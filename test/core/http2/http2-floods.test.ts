@@ -3,6 +3,7 @@ import {
   FrameClient,
   frame,
   literal,
+  open,
   request,
   setting,
   startBare,
@@ -13,14 +14,15 @@ import {
 const CALM = 11;
 const repeat = (count: number, make: (at: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, at) => make(at)));
-const open = (stream: number, block = request()): Buffer => frame(TYPE.headers, 4, stream, block);
 
 describe('Http2Connection, a client that means harm', () => {
   it('is ended when it opens streams only to reset them', async () => {
     await using server = await startBare();
     using client = await FrameClient.connect(server.port);
     client.send(
-      repeat(1500, (at) => Buffer.concat([open(at * 2 + 1), frame(TYPE.reset, 0, at * 2 + 1, uint32(8))])),
+      repeat(1500, (at) =>
+        Buffer.concat([open(at * 2 + 1, false), frame(TYPE.reset, 0, at * 2 + 1, uint32(8))]),
+      ),
     );
     expect(await client.goAwayCode()).toBe(CALM);
     expect(server.errors[0]).toBe(
@@ -34,7 +36,7 @@ describe('Http2Connection, a client that means harm', () => {
     using client = await FrameClient.connect(server.port);
     client.send(
       repeat(1500, (at) =>
-        Buffer.concat([open(at * 2 + 1), frame(TYPE.windowUpdate, 0, at * 2 + 1, uint32(0))]),
+        Buffer.concat([open(at * 2 + 1, false), frame(TYPE.windowUpdate, 0, at * 2 + 1, uint32(0))]),
       ),
     );
     expect(await client.goAwayCode()).toBe(CALM);
@@ -68,8 +70,8 @@ describe('Http2Connection, a client that means harm', () => {
   it('gets one stream reset for headers that HPACK makes large, and its connection lives', async () => {
     await using server = await startBare();
     using client = await FrameClient.connect(server.port);
-    client.send(open(1, Buffer.concat([request(), literal('bomb', 'x'.repeat(3900), 0x40)])));
-    client.send(open(3, Buffer.concat([request(), Buffer.alloc(30_000, 0xbe)])));
+    client.send(open(1, false, Buffer.concat([request(), literal('bomb', 'x'.repeat(3900), 0x40)])));
+    client.send(open(3, false, Buffer.concat([request(), Buffer.alloc(30_000, 0xbe)])));
     await client.settled();
     expect(client.resetCode(1)).toBeUndefined();
     expect(client.resetCode(3)).toBe(CALM);
@@ -82,13 +84,13 @@ describe('Http2Connection, a client that means harm', () => {
     ['unknown frames', repeat(2000, () => frame(77, 0, 0)), 'frames that do nothing'],
     [
       'empty DATA',
-      Buffer.concat([open(1), repeat(2000, () => frame(TYPE.data, 0, 1))]),
+      Buffer.concat([open(1, false), repeat(2000, () => frame(TYPE.data, 0, 1))]),
       'frames that do nothing',
     ],
     [
       'DATA for a stream that was reset',
       Buffer.concat([
-        open(1, request(['A', 'b'])),
+        open(1, false, request(['A', 'b'])),
         repeat(2000, () => frame(TYPE.data, 0, 1, Buffer.alloc(1))),
       ]),
       'frames that do nothing',
@@ -114,7 +116,7 @@ describe('Http2Connection, a client that means harm', () => {
   it('gets a stream reset whose window it opens too far, by WINDOW_UPDATE; by SETTINGS all end', async () => {
     await using server = await startBare();
     using client = await FrameClient.connect(server.port);
-    client.send(open(1), open(3), frame(TYPE.windowUpdate, 0, 1, uint32(2 ** 31 - 1)));
+    client.send(open(1, false), open(3, false), frame(TYPE.windowUpdate, 0, 1, uint32(2 ** 31 - 1)));
     await client.settled();
     expect(client.resetCode(1)).toBe(3);
     client.send(
@@ -133,8 +135,12 @@ describe('Http2Connection, a client that means harm', () => {
     ['a push', frame(TYPE.push, 0, 1, Buffer.alloc(4)), 1],
     ['DATA for no stream', frame(TYPE.data, 0, 0, Buffer.alloc(1)), 1],
     ['DATA for a stream never opened', frame(TYPE.data, 0, 5, Buffer.alloc(1)), 1],
-    ['a stream of even number', open(2), 1],
-    ['a stream number twice', Buffer.concat([open(3), frame(TYPE.reset, 0, 3, uint32(8)), open(1)]), 5],
+    ['a stream of even number', open(2, false), 1],
+    [
+      'a stream number twice',
+      Buffer.concat([open(3, false), frame(TYPE.reset, 0, 3, uint32(8)), open(1, false)]),
+      5,
+    ],
     ['HEADERS that are all padding', frame(TYPE.headers, 12, 1, Buffer.from([9, 0x83])), 1],
     ['a header block that is none', frame(TYPE.headers, 5, 1, Buffer.from([0xff, 0xff, 0xff])), 9],
     ['a CONTINUATION of nothing', frame(TYPE.continuation, 4, 1), 1],

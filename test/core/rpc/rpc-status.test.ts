@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IngotError, invalidArgument, unavailable } from '../../../core/error.ts';
+import { IngotError, invalidArgument, notFound, unavailable } from '../../../core/error.ts';
 import { PRECONDITION_FAILURE_TYPE, packAny, retryInfo, unpackAny } from '../../../core/error-details.ts';
-import { errorFromStatus, statusTrailers } from '../../../core/rpc/rpc-status.ts';
+import { errorFromStatus, statusOf, statusTrailers } from '../../../core/rpc/rpc-status.ts';
 import { Code } from '../../../proto/gen/google/rpc/code.ts';
 import { PreconditionFailure } from '../../../proto/gen/google/rpc/error_details.ts';
 
@@ -131,5 +131,16 @@ describe('errorFromStatus', () => {
       message: 'gone',
       details: [],
     });
+  });
+});
+
+describe('statusOf', () => {
+  it('says when to try again with what is UNAVAILABLE, and nothing more of the rest', () => {
+    expect(statusOf(unavailable('away'))).toEqual({
+      code: Code.UNAVAILABLE,
+      message: 'away',
+      details: [retryInfo(1000)],
+    });
+    expect(statusOf(notFound('gone'))).toEqual({ code: Code.NOT_FOUND, message: 'gone', details: [] });
   });
 });

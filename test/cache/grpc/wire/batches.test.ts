@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { okStatus } from '../../../../cache/grpc/batch-status.ts';
 import { batchReadRequest } from '../../../../cache/grpc/wire/batch-read-request.ts';
 import { batchReadResponse } from '../../../../cache/grpc/wire/batch-read-response.ts';
 import { batchUpdateRequest } from '../../../../cache/grpc/wire/batch-update-request.ts';
@@ -9,6 +8,7 @@ import { parseHexText } from '../../../../core/hash-words.ts';
 import { PackedDigest } from '../../../../core/packed-digest.ts';
 import { decodeStrictly } from '../../../../core/rpc/rpc-decode.ts';
 import type { MessageCodec } from '../../../../core/rpc/rpc-service.ts';
+import { okStatus } from '../../../../core/rpc/rpc-status.ts';
 import {
   BatchReadBlobsRequest,
   BatchReadBlobsResponse,
